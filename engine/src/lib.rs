@@ -1,0 +1,20 @@
+//! The Carrack engine: packs a directory tree into one file that is at once an Arrow table, and back.
+//!
+//! Imports point down only; a test holds the table in `ARCHITECTURE.md`.
+
+// L0
+pub mod digest;
+pub mod entry;
+pub mod limits;
+// L1
+pub mod codec;
+pub mod container;
+pub mod plan;
+pub mod ring;
+pub mod walk;
+// L2
+pub mod dedup;
+pub mod index;
+// L3
+pub mod pipeline;
+pub mod restore;

@@ -1,0 +1,31 @@
+//! Every limit of the format and of the engine, in one place. A length read from an archive is compared with one of
+//! these before anything is sized by it.
+
+/// Smallest size of a block, bytes.
+pub const BLOCK_SIZE_MIN: u32 = 4 << 10;
+/// Largest size of a block, bytes: what reading one byte may cost at most.
+pub const BLOCK_SIZE_MAX: u32 = 64 << 20;
+/// Block size where none is asked for, bytes.
+pub const BLOCK_SIZE_DEFAULT: u32 = 4 << 20;
+/// Frames, tables and batches begin at multiples of this, bytes (what Arrow recommends for buffers).
+pub const ALIGN: u64 = 64;
+/// Rows in one record batch of the index at most.
+pub const BATCH_ROWS: usize = 16_384;
+/// Longest path, bytes. Four times Linux's PATH_MAX: deeper trees exist, though no single call can name them.
+pub const PATH_LEN_MAX: usize = 16 << 10;
+/// Longest name of one path component, bytes (NAME_MAX of every common file system).
+pub const NAME_LEN_MAX: usize = 255;
+/// Longest target of a symlink, bytes (PATH_MAX).
+pub const LINK_TARGET_LEN_MAX: usize = 4096;
+/// Longest encoded record batch, bytes; also the longest one after decompression.
+pub const BATCH_LEN_MAX: u64 = 1 << 30;
+/// Longest Arrow footer with its metadata, bytes.
+pub const FOOTER_LEN_MAX: u32 = 256 << 20;
+/// Longest directory of one frame, uncompressed, bytes.
+pub const DIRECTORY_LEN_MAX: u32 = 256 << 20;
+/// Most rows in an archive.
+pub const ROWS_MAX: u64 = u32::MAX as u64;
+/// Most frames in an archive.
+pub const FRAMES_MAX: u64 = u32::MAX as u64;
+/// Largest size of a file, bytes (what a signed 64-bit offset can reach).
+pub const FILE_SIZE_MAX: u64 = i64::MAX as u64;
