@@ -187,6 +187,95 @@ impl Row<'_> {
     }
 }
 
+/// One row of the entries table, owned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// [`Row::path`].
+    pub path: Vec<u8>,
+    /// [`Row::kind`].
+    pub kind: Kind,
+    /// [`Row::size`], bytes.
+    pub size: u64,
+    /// [`Row::mode`].
+    pub mode: u32,
+    /// [`Row::uid`].
+    pub uid: u32,
+    /// [`Row::gid`].
+    pub gid: u32,
+    /// [`Row::owner`].
+    pub owner: Option<String>,
+    /// [`Row::group`].
+    pub group: Option<String>,
+    /// [`Row::mtime_ns`].
+    pub mtime_ns: i64,
+    /// [`Row::link_target`].
+    pub link_target: Option<Vec<u8>>,
+    /// [`Row::hardlink`].
+    pub hardlink: Option<u32>,
+    /// [`Row::device`].
+    pub device: Option<Device>,
+    /// [`Row::xattrs`].
+    pub xattrs: Vec<Xattr>,
+    /// [`Row::holes`].
+    pub holes: Vec<Hole>,
+    /// [`Row::digest`].
+    pub digest: Option<Digest>,
+    /// [`Row::extents`].
+    pub extents: Vec<Extent>,
+    /// [`Row::flags`].
+    pub flags: u32,
+}
+
+impl Entry {
+    /// The same row, borrowed.
+    #[must_use]
+    pub fn row(&self) -> Row<'_> {
+        Row {
+            path: &self.path,
+            kind: self.kind,
+            size: self.size,
+            mode: self.mode,
+            uid: self.uid,
+            gid: self.gid,
+            owner: self.owner.as_deref(),
+            group: self.group.as_deref(),
+            mtime_ns: self.mtime_ns,
+            link_target: self.link_target.as_deref(),
+            hardlink: self.hardlink,
+            device: self.device,
+            xattrs: &self.xattrs,
+            holes: &self.holes,
+            digest: self.digest,
+            extents: &self.extents,
+            flags: self.flags,
+        }
+    }
+}
+
+impl From<&Row<'_>> for Entry {
+    fn from(row: &Row<'_>) -> Self {
+        Self {
+            path: row.path.to_vec(),
+            kind: row.kind,
+            size: row.size,
+            mode: row.mode,
+            uid: row.uid,
+            gid: row.gid,
+            owner: row.owner.map(str::to_owned),
+            group: row.group.map(str::to_owned),
+            mtime_ns: row.mtime_ns,
+            link_target: row.link_target.map(<[u8]>::to_vec),
+            hardlink: row.hardlink,
+            device: row.device,
+            xattrs: row.xattrs.to_vec(),
+            holes: row.holes.to_vec(),
+            digest: row.digest,
+            extents: row.extents.to_vec(),
+            flags: row.flags,
+        }
+    }
+}
+
 /// Values that only a few rows have, in order of row.
 #[derive(Clone, Debug)]
 pub struct Rare<T>(Vec<(u32, T)>);

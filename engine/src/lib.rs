@@ -3,6 +3,7 @@
 //! Imports point down only; a test holds the table in `ARCHITECTURE.md`.
 
 // L0
+pub mod control;
 pub mod digest;
 pub mod entry;
 pub mod limits;
@@ -18,3 +19,5 @@ pub mod index;
 // L3
 pub mod pipeline;
 pub mod restore;
+// L4
+pub mod error;
