@@ -15,7 +15,10 @@
 
 #[allow(unsafe_code)]
 pub mod arena;
+#[cfg(test)]
+mod child;
 pub mod clock;
+mod os;
 pub mod path;
 pub mod read;
 pub mod sink;

@@ -13,6 +13,27 @@
 //! - After the last bytes of a file have been read, `stat` is asked once more: [`Completion::witness`].
 //! - Dropping a backend waits for what the kernel still has in hand before any buffer goes away.
 
+pub mod choose;
+mod direct;
+mod open;
+mod ranges;
+
+#[cfg(test)]
+pub(crate) mod conformance;
+
+pub mod fault;
+pub mod memory;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub mod mmap;
+pub mod pool;
+pub mod pread;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub mod uring;
+
+pub use self::direct::DIRECT_THRESHOLD;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -78,8 +99,8 @@ pub struct Completion {
     /// How many bytes at the start of the buffer were filled.
     pub result: io::Result<u32>,
     /// What `stat` said after the last byte of the file was read: present on the completion of an [`Op::Whole`] and
-    /// on exactly one range of a file (whichever completes last), unless `stat` itself failed (`None`; the caller
-    /// must then take the file for changed).
+    /// on exactly one range of a file (the one handed out last), unless the file could not be opened or `stat` itself
+    /// failed (`None`; the caller must then take the file for changed).
     pub witness: Option<Witness>,
     /// When it happened.
     pub stamps: Stamps,
@@ -109,7 +130,8 @@ pub struct Caps {
 
 /// A way of reading files. See the [module](self) for what every implementation promises.
 pub trait ReadBackend: Send {
-    /// What it can do, and what was degraded and why (complete after [`attach`](Self::attach)).
+    /// What it can do, and what was degraded and why (complete after [`attach`](Self::attach), but for direct reads,
+    /// which file systems refuse one by one as their files come).
     fn caps(&self) -> &Caps;
 
     /// Says which arena the buffers come from (to register it where that helps) and which table the paths are in.
@@ -128,6 +150,9 @@ pub trait ReadBackend: Send {
 
     /// Appends finished reads to `out`, waiting until there are at least `min` new ones, nothing is in flight any
     /// more, or `timeout` has passed; says how many were added. More than `min` may come.
+    ///
+    /// With a `min` of zero it only looks. A backend that reads on the calling thread then carries out one request, so
+    /// that polling gets somewhere with every backend.
     ///
     /// # Errors
     /// Only when the backend as a whole is broken.

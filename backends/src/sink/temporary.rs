@@ -1,0 +1,134 @@
+//! A file that nobody sees until it gets its name.
+//!
+//! On Linux it has no name at all (`O_TMPFILE`): a process that is killed leaves nothing behind, not even after hours,
+//! and nobody can open a half-written archive. Where the file system or the kernel cannot do that (this is tried out,
+//! not guessed, and before any work is done), it has a hidden name of its own.
+//!
+//! What flows in: an open folder. What flows out: an open, empty file; later a name in that folder. What it does not
+//! know: what is in the file.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+use super::target::Target;
+use crate::os;
+
+/// Permissions while it is being written: nobody else's business.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// The file and the hidden name that it has at the moment, if any. Dropping it removes that name.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    pub(super) file: File,
+    folder: Arc<OwnedFd>,
+    name: Option<String>,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            // Nothing to be done when it fails: the folder may be gone, or read-only by now.
+            let _ = unlinkat(self.folder.as_fd(), name.as_str(), AtFlags::empty());
+        }
+    }
+}
+
+impl Temporary {
+    /// A new empty file in `folder`, mode 0600, open for reading and writing.
+    pub(super) fn create(folder: Arc<OwnedFd>) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        if can_be_nameless(folder.as_fd())
+            && let Ok(file) = nameless(folder.as_fd())
+        {
+            return Ok(Self { file, folder, name: None });
+        }
+        Self::named(folder)
+    }
+
+    /// The same with a hidden name.
+    pub(super) fn named(folder: Arc<OwnedFd>) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let (fd, name) = os::with_hidden_name(|name| openat(folder.as_fd(), name, flags, PRIVATE))?;
+        Ok(Self { file: File::from(fd), folder, name: Some(name) })
+    }
+
+    /// Gives the file its place in the folder: exclusively, so that nothing that appeared meanwhile is lost, or, when
+    /// `replace`, over what is there. Whoever looks sees the old file or the whole new one.
+    pub(super) fn publish(&mut self, target: &Target, replace: bool) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if self.name.is_none() {
+            match link(&self.file, self.folder.as_fd(), target.name.as_c_str()) {
+                // A link cannot replace; a hidden name can be moved over the old file.
+                Err(Errno::EXIST) if replace => {
+                    let ((), name) = os::with_hidden_name(|name| link(&self.file, self.folder.as_fd(), name))?;
+                    self.name = Some(name);
+                }
+                result => return Ok(result?),
+            }
+        }
+        let Some(hidden) = &self.name else { return Err(io::ErrorKind::NotFound.into()) };
+        if replace {
+            renameat(self.folder.as_fd(), hidden.as_str(), self.folder.as_fd(), target.name.as_c_str())?;
+        } else {
+            rename_exclusively(self.folder.as_fd(), hidden, &target.name)?;
+        }
+        self.name = None;
+        Ok(())
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn nameless(folder: BorrowedFd<'_>) -> rustix::io::Result<File> {
+    Ok(File::from(openat(folder, ".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, PRIVATE)?))
+}
+
+/// Names an open file that has no name yet; fails with `EXIST` rather than replace anything.
+#[cfg(target_os = "linux")]
+fn link(file: &File, folder: BorrowedFd<'_>, name: impl rustix::path::Arg) -> rustix::io::Result<()> {
+    // The direct way, AT_EMPTY_PATH, needs a capability; through /proc anyone may.
+    rustix::fs::linkat(rustix::fs::CWD, os::proc_path(file.as_fd()), folder, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+/// Does with an empty file what [`Temporary::publish`] will have to do: some file systems make nameless files and then
+/// cannot name them, and /proc may not be there.
+#[cfg(target_os = "linux")]
+fn can_be_nameless(folder: BorrowedFd<'_>) -> bool {
+    let Ok(file) = nameless(folder) else { return false };
+    match os::with_hidden_name(|name| link(&file, folder, name)) {
+        Ok(((), name)) => unlinkat(folder, name, AtFlags::empty()).is_ok(),
+        Err(_) => false,
+    }
+}
+
+/// The two numbers are one and the same on Linux, but not everywhere.
+fn unsupported(errno: Errno) -> bool {
+    errno == Errno::NOSYS || errno == Errno::NOTSUP || errno == Errno::OPNOTSUPP
+}
+
+/// Renames, but fails with `EXIST` when something has the new name.
+fn rename_exclusively(folder: BorrowedFd<'_>, hidden: &str, name: &std::ffi::CStr) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    match rustix::fs::renameat_with(folder, hidden, folder, name, rustix::fs::RenameFlags::NOREPLACE) {
+        // Not every file system can; a second name and the removal of the first come to the same.
+        Err(errno) if errno == Errno::INVAL || unsupported(errno) => {}
+        result => return Ok(result?),
+    }
+    match rustix::fs::linkat(folder, hidden, folder, name, AtFlags::empty()) {
+        Ok(()) => Ok(unlinkat(folder, hidden, AtFlags::empty())?),
+        // FAT and its like have no second names either. What is left is to look first; a file that appears between
+        // the two calls is lost.
+        Err(errno) if errno == Errno::PERM || unsupported(errno) => {
+            match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => Ok(renameat(folder, hidden, folder, name)?),
+                Ok(_) => Err(Errno::EXIST.into()),
+                Err(errno) => Err(errno.into()),
+            }
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
