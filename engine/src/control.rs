@@ -101,7 +101,10 @@ impl Control {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("on_progress", &self.on_progress.is_some()).field("cancel", &self.cancel).finish()
+        f.debug_struct("Control")
+            .field("on_progress", &self.on_progress.is_some())
+            .field("cancel", &self.cancel)
+            .finish()
     }
 }
 

@@ -129,7 +129,7 @@ pub struct Row<'a> {
     pub path: &'a [u8],
     /// What it is.
     pub kind: Kind,
-    /// Bytes of content; zero for all kinds but files (a hard link's size is that of the file it names).
+    /// Bytes of content; zero for all kinds but files and hard links (which have that of the file they name).
     pub size: u64,
     /// Permission bits with setuid, setgid and sticky: `mode & 0o7777`.
     pub mode: u32,

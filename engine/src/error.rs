@@ -64,19 +64,53 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
         // The whole chain in one line: an error that hides its cause behind a debug switch helps nobody.
+        let mut text = self.0.message.clone();
         let mut source = std::error::Error::source(self);
         while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+            let said = cause.to_string();
+            // Some errors quote their cause and give it as their source as well.
+            if !text.contains(&said) {
+                text.push_str(": ");
+                text.push_str(&said);
+            }
             source = cause.source();
         }
-        Ok(())
+        f.write_str(&text)
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Quotes its cause, and gives it as its source too.
+    #[derive(Debug)]
+    struct Quoting(std::io::Error);
+
+    impl fmt::Display for Quoting {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a.txt: {}", self.0)
+        }
+    }
+
+    impl std::error::Error for Quoting {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn every_cause_is_said_once() {
+        let cause = || std::io::Error::other("no luck");
+        assert_eq!(Error::with(ErrorKind::Input, "cannot walk", cause()).to_string(), "cannot walk: no luck");
+        let quoting = Error::with(ErrorKind::Input, "cannot walk", Quoting(cause()));
+        assert_eq!(quoting.to_string(), "cannot walk: a.txt: no luck");
     }
 }

@@ -7,6 +7,7 @@ pub mod control;
 pub mod digest;
 pub mod entry;
 pub mod limits;
+pub mod stages;
 // L1
 pub mod codec;
 pub mod container;
@@ -16,8 +17,5 @@ pub mod walk;
 // L2
 pub mod dedup;
 pub mod index;
-// L3
-pub mod pipeline;
-pub mod restore;
 // L4
 pub mod error;

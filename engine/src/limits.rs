@@ -5,8 +5,9 @@
 pub const BLOCK_SIZE_MIN: u32 = 4 << 10;
 /// Largest size of a block, bytes: what reading one byte may cost at most.
 pub const BLOCK_SIZE_MAX: u32 = 64 << 20;
-/// Block size where none is asked for, bytes.
-pub const BLOCK_SIZE_DEFAULT: u32 = 4 << 20;
+/// Block size where none is asked for, bytes: the slots of two workers then fit into a common last-level cache
+/// (`docs/benchmarks.md` says what 1 and 4 MiB give).
+pub const BLOCK_SIZE_DEFAULT: u32 = 2 << 20;
 /// Frames, tables and batches begin at multiples of this, bytes (what Arrow recommends for buffers).
 pub const ALIGN: u64 = 64;
 /// Rows in one record batch of the index at most.
@@ -19,6 +20,10 @@ pub const NAME_LEN_MAX: usize = 255;
 pub const LINK_TARGET_LEN_MAX: usize = 4096;
 /// Longest encoded record batch, bytes; also the longest one after decompression.
 pub const BATCH_LEN_MAX: u64 = 1 << 30;
+/// A batch of entries is closed once paths, lists and other values of variable length fill this, bytes.
+pub const BATCH_VALUES_LEN: u64 = 64 << 20;
+/// Longest row, counting its path, lists and other values of variable length, bytes.
+pub const ROW_LEN_MAX: u64 = 512 << 20;
 /// Longest Arrow footer with its metadata, bytes.
 pub const FOOTER_LEN_MAX: u32 = 256 << 20;
 /// Longest directory of one frame, uncompressed, bytes.

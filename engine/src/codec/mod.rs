@@ -1,1 +1,177 @@
-//! placeholder
+//! Block compressors: what turns the bytes of a block into the payload of a frame, and back.
+//!
+//! What flows in: raw bytes and a [`Codec`] setting; on the way back stored bytes and the [`CodecId`] that the frame
+//! names. What flows out: compressed bytes in a buffer of the caller's, or the word that compressing does not pay; on
+//! the way back exactly as many raw bytes as the frame promised, or an error.
+//! What this module does not know: frames, files, paths, threads, digests.
+//!
+//! An [`Encoder`] and a [`Decoder`] hold contexts that are made once and reused: one of each a worker. What an encoder
+//! gives depends on the setting and the raw bytes alone, never on what it encoded before.
+//!
+//! **Stored forms.** `store`: the raw bytes. `lz4`: one LZ4 block (no LZ4 frame around it). `zstd`: one Zstandard
+//! frame with its content size, without checksum (the container's digests do that) and without dictionary id.
+
+mod decode;
+mod encode;
+mod error;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use decode::Decoder;
+pub use encode::{Encoded, Encoder, paying_len};
+pub use error::CodecError;
+
+/// The number that names a codec on every frame.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CodecId(pub u8);
+
+impl CodecId {
+    /// Raw bytes as they are.
+    pub const STORE: CodecId = CodecId(0);
+    /// LZ4 block format.
+    pub const LZ4: CodecId = CodecId(1);
+    /// Zstandard, RFC 8878.
+    pub const ZSTD: CodecId = CodecId(2);
+    /// Every codec of this version, in order of number.
+    pub const ALL: [CodecId; 3] = [CodecId::STORE, CodecId::LZ4, CodecId::ZSTD];
+
+    /// The word that stands for it in the index and on the command line; `None` for a number this version does not know.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            CodecId::STORE => Some("store"),
+            CodecId::LZ4 => Some("lz4"),
+            CodecId::ZSTD => Some("zstd"),
+            _ => None,
+        }
+    }
+
+    /// The codec of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<CodecId> {
+        CodecId::ALL.into_iter().find(|id| id.name() == Some(name))
+    }
+}
+
+impl fmt::Display for CodecId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "unknown codec {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for CodecId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Lowest zstd level: the fastest.
+pub const ZSTD_LEVEL_MIN: i32 = -7;
+/// Highest zstd level: the smallest output.
+pub const ZSTD_LEVEL_MAX: i32 = 22;
+/// zstd level where none is asked for.
+pub const ZSTD_LEVEL_DEFAULT: i32 = 3;
+
+/// How blocks are to be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// Not at all.
+    Store,
+    /// LZ4, its fast mode: it has no levels.
+    Lz4,
+    /// Zstandard. All parameters but the level are zstd's own for that level and the length of the block. So the window
+    /// (how far back a match may lie) never exceeds the block rounded up to a power of two, and for large blocks it is
+    /// 512 KiB up to level 1, 1 MiB at 2, 2 MiB from 3, 4 MiB from 9, 8 MiB from 17, 32 MiB at 20, 64 MiB at 21.
+    Zstd {
+        /// [`ZSTD_LEVEL_MIN`]`..=`[`ZSTD_LEVEL_MAX`]; 0 means zstd's own default, which is 3.
+        level: i32,
+    },
+}
+
+impl Default for Codec {
+    fn default() -> Self {
+        Codec::Zstd { level: ZSTD_LEVEL_DEFAULT }
+    }
+}
+
+impl Codec {
+    /// The setting that a name and a level stand for: `parse("zstd", Some(19))`.
+    ///
+    /// # Errors
+    /// [`CodecError::UnknownName`], [`CodecError::NoLevels`] when the codec has none and one is given,
+    /// [`CodecError::BadLevel`].
+    pub fn parse(name: &str, level: Option<i32>) -> Result<Self, CodecError> {
+        let id = CodecId::from_name(name).ok_or_else(|| CodecError::UnknownName(name.to_owned()))?;
+        let codec = match id {
+            CodecId::STORE => Codec::Store,
+            CodecId::LZ4 => Codec::Lz4,
+            _ => Codec::Zstd { level: level.unwrap_or(ZSTD_LEVEL_DEFAULT) },
+        };
+        if level.is_some() && !matches!(codec, Codec::Zstd { .. }) {
+            return Err(CodecError::NoLevels(id));
+        }
+        codec.checked()
+    }
+
+    /// The number that frames compressed this way carry.
+    #[must_use]
+    pub fn id(self) -> CodecId {
+        match self {
+            Codec::Store => CodecId::STORE,
+            Codec::Lz4 => CodecId::LZ4,
+            Codec::Zstd { .. } => CodecId::ZSTD,
+        }
+    }
+
+    /// The level, where the codec has levels.
+    #[must_use]
+    pub fn level(self) -> Option<i32> {
+        match self {
+            Codec::Zstd { level } => Some(level),
+            Codec::Store | Codec::Lz4 => None,
+        }
+    }
+
+    /// This setting, if its level is one that the codec has.
+    fn checked(self) -> Result<Self, CodecError> {
+        match self {
+            Codec::Zstd { level } if !(ZSTD_LEVEL_MIN..=ZSTD_LEVEL_MAX).contains(&level) => {
+                Err(CodecError::BadLevel { found: level.to_string() })
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// `store`, `lz4`, `zstd` or, with its level, `zstd:19`.
+impl FromStr for Codec {
+    type Err = CodecError;
+
+    fn from_str(text: &str) -> Result<Self, CodecError> {
+        let Some((name, level)) = text.split_once(':') else { return Codec::parse(text, None) };
+        let level = level.parse().map_err(|_| CodecError::BadLevel { found: level.to_owned() })?;
+        Codec::parse(name, Some(level))
+    }
+}
+
+/// The form that [`FromStr`] takes.
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Codec::Zstd { level } => write!(f, "zstd:{level}"),
+            _ => fmt::Display::fmt(&self.id(), f),
+        }
+    }
+}
+
+/// How zstd's functions return an error: negated, in a `size_t`.
+fn error_code(code: zstd_safe::zstd_sys::ZSTD_ErrorCode) -> usize {
+    (code as usize).wrapping_neg()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! What can go wrong between raw and stored bytes.
+
+use std::fmt;
+
+use super::{CodecId, ZSTD_LEVEL_MAX, ZSTD_LEVEL_MIN};
+
+/// An error of a codec. It does not know which frame or file it is about: the caller adds that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// No codec has this name.
+    UnknownName(String),
+    /// A level was given for a codec that has none.
+    NoLevels(CodecId),
+    /// The level given for zstd is no number that it has.
+    BadLevel {
+        /// What was given.
+        found: String,
+    },
+    /// A frame names a codec that this version does not know.
+    UnknownCodec(CodecId),
+    /// The stored bytes promise, or hold, another number of raw bytes than expected.
+    Length {
+        /// The codec they are stored with.
+        codec: CodecId,
+        /// Raw bytes expected.
+        expected: u64,
+        /// Raw bytes found.
+        found: u64,
+    },
+    /// The stored bytes are not what the codec writes.
+    Malformed {
+        /// The codec they should be stored with.
+        codec: CodecId,
+        /// What the decompressor says.
+        why: String,
+    },
+    /// More raw bytes than a frame can hold: its lengths have 32 bits.
+    TooLong {
+        /// Bytes given.
+        found: u64,
+    },
+    /// The codec's library failed through no fault of the bytes: there is no memory for its context.
+    Failed {
+        /// The codec.
+        codec: CodecId,
+        /// What the library says.
+        why: String,
+    },
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownName(name) => {
+                write!(f, "unknown codec {name:?}: expected ")?;
+                for (i, id) in CodecId::ALL.into_iter().enumerate() {
+                    write!(f, "{}{id}", ["", ", ", " or "][i.min(2)])?;
+                }
+                Ok(())
+            }
+            Self::NoLevels(id) => write!(f, "codec {id} has no levels: leave the level out, or use zstd"),
+            Self::BadLevel { found } => {
+                write!(f, "zstd level {found}: expected a whole number from {ZSTD_LEVEL_MIN} to {ZSTD_LEVEL_MAX}")
+            }
+            Self::UnknownCodec(id) => {
+                write!(f, "codec number {}: this version knows 0 (store), 1 (lz4) and 2 (zstd)", id.0)
+            }
+            Self::Length { codec, expected, found } => {
+                write!(f, "{codec}: expected {expected} raw bytes, found {found}")
+            }
+            Self::Malformed { codec, why } => write!(f, "malformed {codec} data: {why}"),
+            Self::TooLong { found } => {
+                write!(f, "{found} bytes in one block: expected at most {} (lengths have 32 bits)", u32::MAX)
+            }
+            Self::Failed { codec, why } => write!(f, "the {codec} library failed: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for CodecError {}

@@ -1,0 +1,260 @@
+//! Rows by path, by number and in order; blocks by seq. Each look-up reads at most the one batch it needs, and the last
+//! few are kept.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::batch::{Batch, Scratch};
+use super::blocks::{BlockRow, rows_of};
+use super::manifest::{Counts, Place};
+use super::open::{Index, check_digest};
+use super::rules::Sequence;
+use super::{IndexError, Result, message, schema};
+use crate::container::Source;
+use crate::entry::Row;
+
+/// How many decoded batches of each table are kept.
+const CACHED_BATCHES: usize = 4;
+
+/// A row that was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its number in the whole table.
+    pub number: u64,
+    /// Its place in the batch.
+    pub at: usize,
+    /// The batch.
+    pub batch: Arc<Batch>,
+}
+
+impl Found {
+    /// The row itself.
+    pub fn row<'r>(&'r self, scratch: &'r mut Scratch) -> Row<'r> {
+        self.batch.row(self.at, scratch)
+    }
+}
+
+impl Index {
+    /// Finds the row of a path.
+    ///
+    /// # Errors
+    /// What reading a batch says; nothing is wrong with a path that is not there.
+    pub fn find(&self, source: &dyn Source, path: &[u8]) -> Result<Option<Found>> {
+        // The batch whose first path is the last one not above `path`.
+        let Some(batch_number) = self.first_paths.partition_point(|first| first.as_slice() <= path).checked_sub(1)
+        else {
+            return Ok(None);
+        };
+        let batch = self.batch(source, batch_number)?;
+        let at = batch.lower_bound(path);
+        if at == batch.len() || batch.path(at) != path {
+            return Ok(None);
+        }
+        Ok(Some(Found { number: batch.first_row() + at as u64, at, batch }))
+    }
+
+    /// The row of that number.
+    ///
+    /// # Errors
+    /// What reading a batch says; [`IndexError::Damaged`] when there is no such row.
+    pub fn row(&self, source: &dyn Source, number: u64) -> Result<Found> {
+        let batch_number = batch_with(&self.entries, number)
+            .ok_or_else(|| IndexError::damaged("row", 0, format_args!("a row below {}", self.rows()), number))?;
+        let batch = self.batch(source, batch_number)?;
+        let at = (number - batch.first_row()) as usize;
+        Ok(Found { number, at, batch })
+    }
+
+    /// Number of the first row whose path is not below `path` in byte order.
+    ///
+    /// # Errors
+    /// What reading a batch says.
+    pub fn lower_bound(&self, source: &dyn Source, path: &[u8]) -> Result<u64> {
+        match self.first_paths.partition_point(|first| first.as_slice() < path).checked_sub(1) {
+            None => Ok(0),
+            Some(batch_number) => {
+                let batch = self.batch(source, batch_number)?;
+                Ok(batch.first_row() + batch.lower_bound(path) as u64)
+            }
+        }
+    }
+
+    /// Numbers of all rows below a folder, at any depth, without the folder itself; of the whole archive for the empty
+    /// path.
+    ///
+    /// # Errors
+    /// What reading a batch says.
+    pub fn below(&self, source: &dyn Source, folder: &[u8]) -> Result<Range<u64>> {
+        if folder.is_empty() {
+            let root_row = self.first_paths.first().is_some_and(Vec::is_empty);
+            return Ok(u64::from(root_row)..self.rows());
+        }
+        // Paths below `a` are those from `a/` up to `a0`: `0` follows `/`.
+        let mut bound = [folder, b"/"].concat();
+        let start = self.lower_bound(source, &bound)?;
+        if let Some(last) = bound.last_mut() {
+            *last = b'0';
+        }
+        Ok(start..self.lower_bound(source, &bound)?)
+    }
+
+    /// All rows in order, checked against one another as they come.
+    #[must_use]
+    pub fn entries<'a>(&'a self, source: &'a dyn Source) -> Rows<'a> {
+        Rows { sequence: Some(Sequence::new()), ..self.entries_in(source, 0..self.rows()) }
+    }
+
+    /// The rows of a range in order. Each is checked alone and against its neighbours, but not against rows outside.
+    #[must_use]
+    pub fn entries_in<'a>(&'a self, source: &'a dyn Source, range: Range<u64>) -> Rows<'a> {
+        let range = range.start..range.end.min(self.rows());
+        Rows {
+            index: self,
+            source,
+            range,
+            batch: None,
+            scratch: Scratch::default(),
+            sequence: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// What the blocks table knows of the frame of that seq.
+    ///
+    /// # Errors
+    /// What reading a batch says; [`IndexError::Damaged`] when there is no such frame.
+    pub fn block(&self, source: &dyn Source, seq: u64) -> Result<BlockRow> {
+        let batch_number = batch_with(&self.blocks, seq)
+            .ok_or_else(|| IndexError::damaged("block", 0, format_args!("a seq below {}", self.frames()), seq))?;
+        let rows = cached(&self.blocks_cache, batch_number, || self.read_blocks(source, batch_number))?;
+        Ok(rows[(seq - self.blocks[batch_number].first_row) as usize])
+    }
+
+    /// Calls `each` for every row of the blocks table, in order of seq.
+    ///
+    /// # Errors
+    /// What reading a batch or `each` says.
+    pub fn for_each_block(&self, source: &dyn Source, mut each: impl FnMut(&BlockRow) -> Result<()>) -> Result<()> {
+        (0..self.blocks.len()).try_for_each(|number| self.read_blocks(source, number)?.iter().try_for_each(&mut each))
+    }
+
+    fn read_blocks(&self, source: &dyn Source, batch_number: usize) -> Result<Vec<BlockRow>> {
+        let what = "blocks batch";
+        let place = &self.blocks[batch_number];
+        let bytes = source.bytes(what, place.offset, place.len)?;
+        check_digest(what, &bytes, &place.digest, place.offset)?;
+        let batch = message::decode(what, bytes, place.offset, &schema::BLOCKS, place.rows)?;
+        let rows = rows_of(&batch, place.first_row, place.offset)?;
+        match rows.last() {
+            Some(last) if last.offset + last.frame_len > self.seal.blocks_offset => {
+                let expected = format!("frames in front of the tables at {}", self.seal.blocks_offset);
+                Err(IndexError::damaged(what, place.offset, expected, last.offset + last.frame_len))
+            }
+            _ => Ok(rows),
+        }
+    }
+
+    fn batch(&self, source: &dyn Source, batch_number: usize) -> Result<Arc<Batch>> {
+        cached(&self.entries_cache, batch_number, || self.read_entries(source, batch_number))
+    }
+
+    fn read_entries(&self, source: &dyn Source, batch_number: usize) -> Result<Batch> {
+        let next = self.first_paths.get(batch_number + 1).map(Vec::as_slice);
+        Batch::read(source, self.entries[batch_number], &self.first_paths[batch_number], next)
+    }
+}
+
+/// The batch that holds a row.
+fn batch_with(places: &[Place], row: u64) -> Option<usize> {
+    let at = places.partition_point(|place| place.first_row <= row).checked_sub(1)?;
+    (row - places[at].first_row < u64::from(places[at].rows)).then_some(at)
+}
+
+/// Rows in order. Not an `Iterator`: each row borrows memory that serves the next one again.
+pub struct Rows<'a> {
+    index: &'a Index,
+    source: &'a dyn Source,
+    range: Range<u64>,
+    batch: Option<Batch>,
+    scratch: Scratch,
+    sequence: Option<Sequence>,
+    counts: Counts,
+}
+
+impl fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+impl Rows<'_> {
+    /// The next row and its number.
+    ///
+    /// # Errors
+    /// What reading a batch says; a rule that the row breaks. Behind an error there is no next row.
+    pub fn next_row(&mut self) -> Result<Option<(u64, Row<'_>)>> {
+        if self.range.is_empty() {
+            return Ok(None);
+        }
+        let number = self.range.start;
+        // An error ends the rows: only a row that is handed out moves the start on.
+        let end = std::mem::replace(&mut self.range.end, number);
+        if self.batch.as_ref().is_none_or(|batch| number - batch.first_row() >= batch.len() as u64) {
+            self.batch = None;
+            let batch_number = batch_with(&self.index.entries, number)
+                .ok_or_else(|| IndexError::damaged("row", 0, "a row of the table", number))?;
+            self.batch = Some(self.index.read_entries(self.source, batch_number)?);
+        }
+        let batch = self.batch.as_ref().expect("read just before");
+        let row = batch.row((number - batch.first_row()) as usize, &mut self.scratch);
+        if let Some(sequence) = &mut self.sequence {
+            sequence.check(&row).map_err(|fault| fault.at(batch.offset()))?;
+            self.counts.add(&row);
+            if number + 1 == end && self.counts != self.index.manifest.counts {
+                let (expected, found) = (&self.index.manifest.counts, &self.counts);
+                let offset = self.index.seal_offset;
+                return Err(IndexError::damaged(
+                    "counts",
+                    offset,
+                    format_args!("{expected:?}"),
+                    format_args!("{found:?}"),
+                ));
+            }
+        }
+        self.range = number + 1..end;
+        Ok(Some((number, row)))
+    }
+}
+
+/// The last few batches that were decoded, the latest at the end.
+#[derive(Debug)]
+pub(super) struct Cache<T>(Vec<(usize, Arc<T>)>);
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self(Vec::with_capacity(CACHED_BATCHES))
+    }
+}
+
+/// The batch of that number, from the cache or read anew. Two threads that miss at once both read: neither waits.
+fn cached<T>(cache: &Mutex<Cache<T>>, number: usize, read: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+    // A panic elsewhere cannot leave the list half changed: what it holds is always sound.
+    let lock = || cache.lock().unwrap_or_else(PoisonError::into_inner);
+    {
+        let mut cache = lock();
+        if let Some(at) = cache.0.iter().position(|(cached, _)| *cached == number) {
+            let hit = cache.0.remove(at);
+            let batch = Arc::clone(&hit.1);
+            cache.0.push(hit);
+            return Ok(batch);
+        }
+    }
+    let batch = Arc::new(read()?);
+    let mut cache = lock();
+    if cache.0.len() == CACHED_BATCHES {
+        cache.0.remove(0);
+    }
+    cache.0.push((number, Arc::clone(&batch)));
+    Ok(batch)
+}
