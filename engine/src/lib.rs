@@ -17,5 +17,13 @@ pub mod walk;
 // L2
 pub mod dedup;
 pub mod index;
+// L3
+pub mod pipeline;
+pub mod restore;
 // L4
+pub mod archive;
 pub mod error;
+pub mod pack;
+pub mod select;
+pub mod unpack;
+pub mod verify;

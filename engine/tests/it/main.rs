@@ -1,7 +1,18 @@
 //! Tests of the engine from outside, in one binary.
 
+mod changes;
 mod damage;
+mod damage_real;
+mod determinism;
+mod failures;
 mod format;
+mod hostile;
 mod imports;
 mod lookup;
+mod refusals;
+mod review;
+mod round_trip;
+mod selection;
+mod shapes;
+mod support;
 mod synthetic;

@@ -1,0 +1,507 @@
+//! Packs a directory tree: walk → plan → pipeline → index → footer.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use carrack_backends::path::PathId;
+use carrack_backends::read::ReadBackend;
+use carrack_backends::read::choose::{IoChoice, ReadOptions, open_backend};
+use carrack_backends::sink::{self, AppendSink, FileSinkOptions, StreamSink};
+
+use serde_json::{Map, Value};
+
+use crate::codec::Codec;
+use crate::container::head::HEAD;
+use crate::container::id::{ArchiveId, ArchiveIdHasher};
+use crate::control::{Cancel, Control, Progress, Stage, Warning};
+use crate::digest::Digest;
+use crate::entry::Entries;
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::IndexWriter;
+use crate::limits::{BLOCK_SIZE_DEFAULT, BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
+use crate::pipeline::{self, Job, PipelineError};
+use crate::plan::{Plan, PlanOptions};
+use crate::stages::Stages;
+use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
+
+/// Least memory that all slots together get by default, bytes: enough for reads to run ahead of compression.
+const SLOTS_BYTES_DEFAULT: usize = 16 << 20;
+/// Least size of a slot by default, bytes: hand-overs between threads cost microseconds, so they should be rare.
+const SLOT_SIZE_DEFAULT: usize = 1 << 20;
+
+/// What is stored only once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Dedup {
+    /// Nothing: every file is stored in full.
+    None,
+    /// Files with equal contents, and equal parts at equal offsets of files larger than a block.
+    #[default]
+    File,
+}
+
+impl Dedup {
+    /// Its name in options and in the manifest.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Dedup::None => "none",
+            Dedup::File => "file",
+        }
+    }
+}
+
+/// Packs files and folders into an archive.
+///
+/// One folder alone becomes the root of the archive; several inputs, or a file, are stored under their names.
+///
+/// ```
+/// use carrack_engine::pack::Packer;
+/// use carrack_engine::archive::Archive;
+///
+/// let place = tempfile::tempdir()?;
+/// std::fs::create_dir(place.path().join("tree"))?;
+/// std::fs::write(place.path().join("tree/hello.txt"), "hello")?;
+///
+/// let target = place.path().join("tree.crk");
+/// let report = Packer::new().input(place.path().join("tree")).pack(&target)?;
+/// assert_eq!((report.files, report.bytes), (1, 5));
+///
+/// let archive = Archive::open(&target)?;
+/// assert_eq!(archive.read(b"hello.txt")?, b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Packer {
+    inputs: Vec<PathBuf>,
+    base_dir: Option<PathBuf>,
+    codec: Codec,
+    block_size: u32,
+    dedup: Dedup,
+    read: ReadOptions,
+    slots: Option<u32>,
+    slot_size: Option<u32>,
+    threads: Option<usize>,
+    exclude: Vec<String>,
+    one_file_system: bool,
+    force: bool,
+    sync: bool,
+    control: Control,
+}
+
+/// What a packed archive holds, and what went not quite right.
+#[derive(Clone, Debug)]
+pub struct PackReport {
+    /// Rows of the archive.
+    pub entries: u64,
+    /// Regular files among them.
+    pub files: u64,
+    /// Bytes of content of all files.
+    pub bytes: u64,
+    /// Bytes of the archive.
+    pub archive_bytes: u64,
+    /// Frames in the archive.
+    pub blocks: u64,
+    /// Bytes of content that were found to be stored already.
+    pub duplicate_bytes: u64,
+    /// Name of the read backend.
+    pub backend: &'static str,
+    /// NUM_SLOTS.
+    pub slots: u32,
+    /// Bytes in a slot.
+    pub slot_size: usize,
+    /// Threads that hashed and compressed.
+    pub threads: usize,
+    /// What the backend had to do without, and why.
+    pub notes: Vec<String>,
+    /// What went wrong with single paths.
+    pub warnings: Vec<Warning>,
+    /// Proves the whole archive.
+    pub root: Digest,
+    /// Entries that were left out because they were excluded, on another file system, or the archive itself.
+    pub left_out: u64,
+    /// How long each stage took.
+    pub stages: Stages,
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Packer {
+    /// Default settings: zstd level 3, blocks of 2 MiB, equal files stored once, the best backend there is.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            inputs: Vec::new(),
+            base_dir: None,
+            codec: Codec::Zstd { level: 3 },
+            block_size: BLOCK_SIZE_DEFAULT,
+            dedup: Dedup::default(),
+            read: ReadOptions::default(),
+            slots: None,
+            slot_size: None,
+            threads: None,
+            exclude: Vec::new(),
+            one_file_system: false,
+            force: false,
+            sync: true,
+            control: Control::default(),
+        }
+    }
+
+    /// Adds a file or folder.
+    #[must_use]
+    pub fn input(mut self, path: impl Into<PathBuf>) -> Self {
+        self.inputs.push(path.into());
+        self
+    }
+
+    /// Relative inputs start from here, not from the working folder.
+    #[must_use]
+    pub fn base_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.base_dir = Some(dir.into());
+        self
+    }
+
+    /// How blocks are compressed.
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// Uncompressed size of a block at most, bytes: a power of two. What reading one byte may cost.
+    #[must_use]
+    pub fn block_size(mut self, bytes: u32) -> Self {
+        self.block_size = bytes;
+        self
+    }
+
+    /// What is stored only once.
+    #[must_use]
+    pub fn dedup(mut self, dedup: Dedup) -> Self {
+        self.dedup = dedup;
+        self
+    }
+
+    /// The read backend. The archive's bytes do not depend on it.
+    #[must_use]
+    pub fn io(mut self, io: IoChoice) -> Self {
+        self.read.choice = io;
+        self
+    }
+
+    /// Number of threads of the `pool` backend.
+    #[must_use]
+    pub fn readers(mut self, threads: usize) -> Self {
+        self.read.threads = threads;
+        self
+    }
+
+    /// Reads files of at least so many bytes past the page cache (O_DIRECT).
+    #[must_use]
+    pub fn direct(mut self, threshold: Option<u64>) -> Self {
+        self.read.direct = threshold;
+        self
+    }
+
+    /// NUM_SLOTS: how many slots reads can run ahead. The archive's bytes do not depend on it.
+    #[must_use]
+    pub fn slots(mut self, slots: u32) -> Self {
+        self.slots = Some(slots);
+        self
+    }
+
+    /// Bytes in a slot, rounded up to whole blocks. The archive's bytes do not depend on it.
+    #[must_use]
+    pub fn slot_size(mut self, bytes: u32) -> Self {
+        self.slot_size = Some(bytes);
+        self
+    }
+
+    /// Number of threads that hash and compress. The archive's bytes do not depend on it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Leaves out what matches one of these globs.
+    #[must_use]
+    pub fn exclude(mut self, globs: impl IntoIterator<Item = String>) -> Self {
+        self.exclude.extend(globs);
+        self
+    }
+
+    /// Does not descend into folders on other file systems than their input.
+    #[must_use]
+    pub fn one_file_system(mut self, yes: bool) -> Self {
+        self.one_file_system = yes;
+        self
+    }
+
+    /// Replaces an existing target.
+    #[must_use]
+    pub fn force(mut self, yes: bool) -> Self {
+        self.force = yes;
+        self
+    }
+
+    /// Whether the archive is made durable before it gets its name (the default).
+    #[must_use]
+    pub fn sync(mut self, yes: bool) -> Self {
+        self.sync = yes;
+        self
+    }
+
+    /// Progress and cancellation.
+    #[must_use]
+    pub fn control(mut self, control: Control) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// Packs into the file `target`, which appears when it is complete, or not at all.
+    ///
+    /// # Errors
+    /// When an input is missing, the target exists (without [`force`](Self::force)) or cannot be written, settings
+    /// make no sense, or the run was cancelled. What concerns one file alone is a warning in the report.
+    pub fn pack(&self, target: impl AsRef<Path>) -> Result<PackReport> {
+        self.check()?;
+        let options = FileSinkOptions { force: self.force, sync: self.sync };
+        let sink = sink::create(target.as_ref(), options)
+            .map_err(|error| Error::with(ErrorKind::Output, "cannot create the archive", error))?;
+        self.pack_to_sink(sink)
+    }
+
+    /// Packs into a stream, such as standard output.
+    ///
+    /// # Errors
+    /// As [`pack`](Self::pack).
+    pub fn pack_to_writer(&self, writer: Box<dyn Write + Send>) -> Result<PackReport> {
+        self.pack_to_sink(Box::new(StreamSink::new(writer, "the output stream")))
+    }
+
+    /// Packs into any sink.
+    ///
+    /// # Errors
+    /// As [`pack`](Self::pack).
+    pub fn pack_to_sink(&self, sink: Box<dyn AppendSink>) -> Result<PackReport> {
+        self.check()?;
+        let (backend, notes) = open_backend(&self.read)
+            .map_err(|error| Error::with(ErrorKind::Usage, "cannot read with the backend asked for", error))?;
+        self.pack_with(backend, notes, sink)
+    }
+
+    /// Packs with a backend of the caller's own: for tests and measurements.
+    ///
+    /// # Errors
+    /// As [`pack`](Self::pack).
+    pub fn pack_with(
+        &self,
+        backend: Box<dyn ReadBackend>,
+        mut notes: Vec<String>,
+        mut sink: Box<dyn AppendSink>,
+    ) -> Result<PackReport> {
+        self.check()?;
+        let Walked { entries, problems, left_out, .. } = self.walk(&*sink)?;
+        let mut warnings: Vec<Warning> =
+            problems.into_iter().map(|problem| Warning::new(&problem.path, problem.what.to_string())).collect();
+        let plan = Plan::new(&entries, &PlanOptions { block_size: self.block_size })
+            .map_err(|error| Error::with(ErrorKind::Input, "cannot plan the archive", error))?;
+        let entries = Arc::new(entries);
+        let options = self.options();
+        let archive_id = archive_id(&options, &entries);
+        let job = self.job(Arc::clone(&entries), plan, archive_id);
+        let backend_name = backend.caps().name;
+        let (slots, slot_size, threads) = (job.slots, job.slot_size, job.threads);
+
+        sink.append(&[HEAD]).map_err(|error| Error::with(ErrorKind::Output, "cannot write the archive", error))?;
+        let outcome = pipeline::run(job, backend, &mut *sink).map_err(pipeline_error)?;
+        notes.extend(outcome.notes);
+        warnings.extend(outcome.warnings);
+        let counts = *outcome.index.counts();
+        let blocks = outcome.index.frames().count;
+        self.control.report(&Progress {
+            stage: Stage::Finish,
+            bytes: counts.bytes,
+            bytes_total: counts.bytes,
+            entries: counts.entries,
+            entries_total: counts.entries,
+            stored: sink.written(),
+        });
+        let (root, archive_bytes) = finish(sink, outcome.index, &self.control.cancel)?;
+        Ok(PackReport {
+            entries: counts.entries,
+            files: counts.files,
+            bytes: counts.bytes,
+            archive_bytes,
+            blocks,
+            duplicate_bytes: outcome.duplicate_bytes,
+            backend: backend_name,
+            slots,
+            slot_size,
+            threads,
+            notes,
+            warnings,
+            root,
+            left_out: left_out.excluded + left_out.output + left_out.other_file_systems,
+            stages: outcome.recorder.stages(),
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        let size = self.block_size;
+        if !size.is_power_of_two() || !(BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&size) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("a block size of {size} bytes: it must be a power of two from 4 KiB to 64 MiB"),
+            ));
+        }
+        if self.inputs.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "there is nothing to pack: name a file or folder"));
+        }
+        Ok(())
+    }
+
+    fn walk(&self, sink: &dyn AppendSink) -> Result<Walked> {
+        let inputs: Vec<Input> = self.inputs.iter().map(|path| Input { path: path.clone() }).collect();
+        let options = WalkOptions {
+            base: self.base_dir.clone(),
+            exclude: self.exclude.clone(),
+            one_file_system: self.one_file_system,
+            leave_out: sink.identity().into_iter().chain(sink.replaces()).collect(),
+            ..WalkOptions::default()
+        };
+        let progress = |entries| {
+            self.control.report(&Progress {
+                stage: Stage::Walk,
+                bytes: 0,
+                bytes_total: 0,
+                entries,
+                entries_total: 0,
+                stored: 0,
+            });
+        };
+        let stop = || self.control.cancel.is_cancelled();
+        walk::walk(&inputs, &options, &progress, &stop).map_err(|error| match error {
+            WalkError::Stopped => cancelled(),
+            WalkError::Exclude { .. } => Error::with(ErrorKind::Usage, "cannot walk the inputs", error),
+            error => Error::with(ErrorKind::Input, "cannot walk the inputs", error),
+        })
+    }
+
+    fn job(&self, entries: Arc<Entries>, plan: Plan, archive_id: ArchiveId) -> Job {
+        let block_size = self.block_size as usize;
+        let threads = self.threads.unwrap_or_else(default_threads);
+        let slot_size = self.slot_size.map_or(SLOT_SIZE_DEFAULT, |bytes| bytes as usize);
+        let slot_size = slot_size.max(1).next_multiple_of(block_size);
+        // A few for reading, one a worker under compression, one a worker in between.
+        let by_threads = 2 * threads + 4;
+        let slots = self.slots.unwrap_or_else(|| by_threads.max(SLOTS_BYTES_DEFAULT / slot_size) as u32);
+        // No more than there is to read: a backend that registers the arena makes all of it resident.
+        let loads = plan.blocks().div_ceil(slot_size / block_size);
+        let slots = slots.min(u32::try_from(loads).unwrap_or(u32::MAX).max(2));
+        Job {
+            entries,
+            plan,
+            codec: self.codec,
+            block_size: self.block_size,
+            slots,
+            slot_size,
+            threads,
+            dedup: self.dedup == Dedup::File,
+            archive_id,
+            options: self.options(),
+            control: self.control.clone(),
+        }
+    }
+
+    /// The options that the archive's bytes depend on, as they stand in its manifest.
+    fn options(&self) -> Map<String, Value> {
+        let level = match self.codec {
+            Codec::Zstd { level } => Some(level),
+            Codec::Store | Codec::Lz4 => None,
+        };
+        Map::from_iter([
+            ("block_size".to_owned(), self.block_size.into()),
+            ("codec".to_owned(), self.codec.id().name().into()),
+            ("dedup".to_owned(), self.dedup.name().into()),
+            ("level".to_owned(), level.into()),
+        ])
+    }
+}
+
+/// As many threads as the process may use at once.
+fn default_threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The number of threads asked for, or the default.
+pub(crate) fn threads(wanted: Option<usize>) -> Result<usize> {
+    match wanted {
+        Some(0) => Err(Error::new(ErrorKind::Usage, "0 threads: at least one is needed")),
+        wanted => Ok(wanted.unwrap_or_else(default_threads)),
+    }
+}
+
+/// Derived from the options and from everything the walk saw that ends up in the archive: the same tree and the same
+/// options give the same id.
+fn archive_id(options: &Map<String, Value>, entries: &Entries) -> ArchiveId {
+    let mut hasher = ArchiveIdHasher::default();
+    hasher.update(Value::Object(options.clone()).to_string().as_bytes());
+    // Gathered in a buffer, as BLAKE3 is fast on long inputs only.
+    let mut bytes = Vec::with_capacity(1 << 16);
+    for row in 0..entries.len() {
+        let witness = &entries.witnesses[row];
+        let path = entries.paths.path(PathId(row as u32));
+        bytes.extend_from_slice(&(path.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(path);
+        bytes.push(entries.kinds[row].number());
+        bytes.extend_from_slice(&entries.size(row as u32).to_le_bytes());
+        bytes.extend_from_slice(&witness.mtime.sec.to_le_bytes());
+        bytes.extend_from_slice(&witness.mtime.nsec.to_le_bytes());
+        bytes.extend_from_slice(&entries.modes[row].to_le_bytes());
+        if bytes.len() >= (1 << 16) - 4096 {
+            hasher.update(&bytes);
+            bytes.clear();
+        }
+    }
+    hasher.update(&bytes);
+    hasher.finish()
+}
+
+/// Writes the tables and the footer, and gives the archive its name.
+fn finish(mut sink: Box<dyn AppendSink>, index: IndexWriter, cancel: &Cancel) -> Result<(Digest, u64)> {
+    let tail = index
+        .finish(sink.written())
+        .map_err(|error| Error::with(ErrorKind::Output, "the index cannot be written", error))?;
+    let cannot = |error| Error::with(ErrorKind::Output, "cannot write the archive", error);
+    for part in &tail.parts {
+        sink.append(&[part]).map_err(cannot)?;
+    }
+    if cancel.is_cancelled() {
+        return Err(cancelled());
+    }
+    let bytes = sink.written();
+    sink.finish().map_err(|error| Error::with(ErrorKind::Output, "cannot finish the archive", error))?;
+    Ok((tail.root, bytes))
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "stopped before the end; nothing was written")
+}
+
+#[cold]
+fn pipeline_error(error: PipelineError) -> Error {
+    match error {
+        PipelineError::Cancelled => cancelled(),
+        PipelineError::Sink(error) => Error::with(ErrorKind::Output, "cannot write the archive", error),
+        PipelineError::Settings(what) => Error::new(ErrorKind::Usage, what),
+        error => Error::with(ErrorKind::Input, "packing failed", error),
+    }
+}

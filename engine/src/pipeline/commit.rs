@@ -1,0 +1,84 @@
+//! The commit stage: frames are appended in the order of their seq, whatever the order they were compressed in.
+
+use std::collections::BTreeMap;
+
+use carrack_backends::clock::now_ns;
+use carrack_backends::sink::AppendSink;
+
+use super::PipelineError;
+use super::tasks::Frame;
+use crate::container::align;
+use crate::index::{BlockRow, EncodedEntries, IndexWriter};
+use crate::stages::{Recorder, Step};
+
+pub(super) struct Committer<'a> {
+    sink: &'a mut dyn AppendSink,
+    next_seq: u64,
+    /// Frames whose turn has not come: at most as many as there are frame buffers.
+    waiting: BTreeMap<u64, Box<Frame>>,
+    index: IndexWriter,
+    /// Batches of rows in their order; those still being encoded are missing.
+    batches: Vec<Option<EncodedEntries>>,
+}
+
+impl<'a> Committer<'a> {
+    pub(super) fn new(sink: &'a mut dyn AppendSink, index: IndexWriter) -> Self {
+        Self { sink, next_seq: 0, waiting: BTreeMap::new(), index, batches: Vec::new() }
+    }
+
+    /// Takes a frame and appends every frame whose turn it is; gives their boxes back through `done`.
+    pub(super) fn commit(
+        &mut self,
+        frame: Box<Frame>,
+        recorder: &mut Recorder,
+        mut done: impl FnMut(Box<Frame>),
+    ) -> Result<(), PipelineError> {
+        self.waiting.insert(frame.seq, frame);
+        while let Some(mut frame) = self.waiting.remove(&self.next_seq) {
+            let begun_ns = now_ns();
+            self.append(&frame)?;
+            recorder.record(Step::Commit, now_ns() - begun_ns);
+            frame.lease = None;
+            self.next_seq += 1;
+            done(frame);
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, frame: &Frame) -> Result<(), PipelineError> {
+        let header = frame.header.as_ref().expect("a frame that comes here was compressed");
+        let offset = self.sink.written();
+        let padding = align::padding(offset + header.frame_len());
+        self.sink
+            .append(&[&frame.encoded_header, frame.stored_directory(), frame.stored_payload(), padding])
+            .map_err(PipelineError::Sink)?;
+        self.index.block(&BlockRow::of(header, offset)).map_err(PipelineError::Index)
+    }
+
+    /// How many frames were appended.
+    pub(super) fn committed(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Bytes appended to the archive so far.
+    pub(super) fn written(&self) -> u64 {
+        self.sink.written()
+    }
+
+    /// Takes a batch of rows that was encoded.
+    pub(super) fn batch(&mut self, number: usize, batch: EncodedEntries) {
+        if self.batches.len() <= number {
+            self.batches.resize_with(number + 1, || None);
+        }
+        self.batches[number] = Some(batch);
+    }
+
+    /// The index, when every frame is appended and every batch is encoded.
+    pub(super) fn finish(self) -> IndexWriter {
+        let mut index = self.index;
+        for batch in self.batches {
+            index.entries(batch.expect("every batch reported back"));
+        }
+        index
+    }
+}

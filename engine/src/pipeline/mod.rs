@@ -1,0 +1,212 @@
+//! The pipeline: read → digest → place → compress → commit.
+//!
+//! In: the entries of a walk, a plan, a read backend, a sink. Out: frames in the sink, and the rows of the index. It
+//! does not know how the backend reads, what the sink is, or how tables are laid out.
+//!
+//! ```text
+//! reader thread            rayon workers            the caller's thread
+//! ─────────────            ─────────────            ───────────────────
+//! empty slot → requests
+//! completions → load ────► hash every chunk ──────► place in sequence: dedup, blocks, rows
+//!                          compress a block ◄────── sealed block, when there is a frame for it
+//!    ▲                        │        └──────────► commit in sequence: append to the sink
+//!    └── the slot is empty ◄──┘
+//! ```
+//!
+//! Waiting happens in two places only: the reader waits for empty slots and completions, the coordinator for events.
+//! Memory is bounded by the slots, the frames (as many as [`Job::frames`] says, one block each), one codec context a
+//! worker, and the tables.
+
+mod commit;
+mod coordinator;
+mod error;
+mod load;
+mod place;
+mod reader;
+mod rows;
+mod shared;
+mod tasks;
+
+use std::io;
+use std::sync::Arc;
+
+use carrack_backends::arena::Arena;
+use carrack_backends::read::ReadBackend;
+use carrack_backends::sink::AppendSink;
+
+use serde_json::{Map, Value};
+
+pub use error::PipelineError;
+
+use crate::codec::Codec;
+use crate::container::id::ArchiveId;
+use crate::control::{Control, Warning};
+use crate::entry::Entries;
+use crate::index::IndexWriter;
+use crate::plan::Plan;
+use crate::ring::{Queue, SlotRing};
+use crate::stages::Recorder;
+use coordinator::{Coordinator, Done};
+use reader::Reader;
+use shared::{Event, Shared};
+use tasks::Worker;
+
+/// What is to be done, and with what.
+#[derive(Debug)]
+pub struct Job {
+    /// What the walk found.
+    pub entries: Arc<Entries>,
+    /// What to read, in which order.
+    pub plan: Plan,
+    /// How blocks are compressed.
+    pub codec: Codec,
+    /// Uncompressed size of a block at most, bytes.
+    pub block_size: u32,
+    /// Number of slots.
+    pub slots: u32,
+    /// Bytes in a slot: a multiple of `block_size`.
+    pub slot_size: usize,
+    /// Number of rayon workers.
+    pub threads: usize,
+    /// Whether equal chunks are stored once.
+    pub dedup: bool,
+    /// Stands in every frame.
+    pub archive_id: ArchiveId,
+    /// Stand in the manifest.
+    pub options: Map<String, Value>,
+    /// Progress and cancellation.
+    pub control: Control,
+}
+
+impl Job {
+    fn blocks_per_slot(&self) -> usize {
+        self.slot_size / self.block_size as usize
+    }
+
+    fn loads(&self) -> usize {
+        self.plan.blocks().div_ceil(self.blocks_per_slot())
+    }
+
+    /// How many blocks can be under compression or wait for their turn to be committed: two a worker and two more,
+    /// or 8 MiB of them where blocks are small.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        let small = (8 << 20) / self.block_size as usize;
+        (2 * self.threads + 2).max(small.min(256))
+    }
+
+    fn check(&self) -> Result<(), PipelineError> {
+        let settings = |what: String| Err(PipelineError::Settings(what));
+        if self.slots < 2 {
+            return settings(format!("{} slots: reading and compressing need one each, so at least 2", self.slots));
+        }
+        if self.slot_size == 0 || !self.slot_size.is_multiple_of(self.block_size as usize) {
+            return settings(format!(
+                "a slot of {} bytes does not hold whole blocks of {} bytes",
+                self.slot_size, self.block_size
+            ));
+        }
+        if self.threads == 0 {
+            return settings("0 threads: at least one is needed".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// What a run left behind besides the frames in the sink.
+pub struct Outcome {
+    /// Both tables, ready to be written behind the last frame.
+    pub index: IndexWriter,
+    /// Content bytes that were found to be stored already.
+    pub duplicate_bytes: u64,
+    /// What went wrong with single files.
+    pub warnings: Vec<Warning>,
+    /// What the backend had to do without.
+    pub notes: Vec<String>,
+    /// How long each stage took.
+    pub recorder: Recorder,
+}
+
+/// Runs a job to its end.
+///
+/// # Errors
+/// The first thing that went wrong as a whole. By then every thread has ended and every buffer is back; what the sink
+/// received is the caller's to throw away.
+pub fn run(job: Job, backend: Box<dyn ReadBackend>, sink: &mut dyn AppendSink) -> Result<Outcome, PipelineError> {
+    job.check()?;
+    let job = Arc::new(job);
+    let arena = Arena::new(job.slots, job.slot_size).map_err(|error| PipelineError::Start("the arena", error))?;
+    let ring = Arc::new(SlotRing::new(Arc::clone(&arena)));
+    let shared = Arc::new(start_workers(&job, &ring)?);
+    let spare_loads = Arc::new(Queue::new(job.slots as usize));
+
+    let reader = start_reader(&job, &shared, backend, &arena, &ring, &spare_loads)?;
+    let reader = Running { reader: Some(reader), shared: Arc::clone(&shared) };
+    let coordinator = Coordinator::new(Arc::clone(&job), Arc::clone(&shared), sink, spare_loads);
+    let done = coordinator.run();
+    drop(reader);
+    let Done { placer, index, mut recorder, notes } = done?;
+
+    for worker in &shared.workers {
+        let worker = worker.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        recorder.merge(&worker.recorder);
+    }
+    let duplicate_bytes = placer.duplicate_bytes;
+    let warnings = placer.into_rows().into_warnings();
+    Ok(Outcome { index, duplicate_bytes, warnings, notes, recorder })
+}
+
+/// The reader thread. Whatever happens, be it a panic of the caller's sink or callback, it has ended when this is gone:
+/// nothing goes on behind the caller's back.
+struct Running {
+    reader: Option<std::thread::JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.stop();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+fn start_workers(job: &Arc<Job>, ring: &Arc<SlotRing>) -> Result<Shared, PipelineError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(job.threads)
+        .thread_name(|number| format!("carrack-work-{number}"))
+        .build()
+        .map_err(|error| PipelineError::Start("the worker threads", io::Error::other(error)))?;
+    let workers = (0..job.threads).map(|_| Worker::new(job.codec));
+    let workers = workers.collect::<Result<Vec<_>, _>>();
+    let workers = workers.map_err(|error| PipelineError::Settings(error.to_string()))?;
+    // Every load, every frame, as many batches of rows, the reader's end.
+    let events = job.slots as usize + 2 * job.frames() + 2;
+    Ok(Shared::new(events, workers, pool, Arc::clone(ring), job.control.cancel.clone()))
+}
+
+fn start_reader(
+    job: &Arc<Job>,
+    shared: &Arc<Shared>,
+    mut backend: Box<dyn ReadBackend>,
+    arena: &Arc<Arena>,
+    ring: &Arc<SlotRing>,
+    spare_loads: &Arc<Queue<Box<load::Load>>>,
+) -> Result<std::thread::JoinHandle<()>, PipelineError> {
+    let (job, shared, arena) = (Arc::clone(job), Arc::clone(shared), Arc::clone(arena));
+    let (ring, spare_loads) = (Arc::clone(ring), Arc::clone(spare_loads));
+    let body = move || {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            backend.attach(&arena, &job.entries.paths)?;
+            Reader::new(job, Arc::clone(&shared), backend, ring, spare_loads).run()
+        }));
+        // A coordinator must never wait for a dead reader.
+        let result = result.unwrap_or_else(|_| Err(io::Error::other("the reader thread panicked")));
+        shared.send(Event::ReaderDone(result));
+    };
+    std::thread::Builder::new()
+        .name("carrack-read".to_owned())
+        .spawn(body)
+        .map_err(|error| PipelineError::Start("the reader thread", error))
+}

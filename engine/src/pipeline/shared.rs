@@ -1,0 +1,94 @@
+//! What the threads of one run share: the way to the coordinator, the workers' contexts, and the reason to stop.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::load::Load;
+use super::reader::ReaderEnd;
+use super::tasks::{Frame, Worker};
+use crate::control::Cancel;
+use crate::index::{EncodedEntries, IndexError};
+use crate::ring::{Mailbox, SlotRing};
+
+/// What the coordinator is told.
+#[expect(clippy::large_enum_variant, reason = "the queue of events is short, and each is moved twice")]
+pub(super) enum Event {
+    /// A load was hashed.
+    Digested(Box<Load>),
+    /// A block was compressed (or could not be).
+    Compressed(Box<Frame>),
+    /// A batch of rows was encoded: its number, and what came of it.
+    Encoded(usize, Result<EncodedEntries, IndexError>),
+    /// The reader has read everything, or was stopped, or its backend broke.
+    ReaderDone(io::Result<ReaderEnd>),
+    /// A task panicked: a programming error, told instead of hanging.
+    Panicked(&'static str),
+}
+
+pub(super) struct Shared {
+    /// To the coordinator. It holds more events than can ever be under way.
+    pub events: Mailbox<Event>,
+    /// One a rayon worker, by its number: never contended.
+    pub workers: Vec<Mutex<Worker>>,
+    pool: rayon::ThreadPool,
+    /// Tasks spawned so far; each sends exactly one event.
+    spawned: AtomicUsize,
+    ring: Arc<SlotRing>,
+    stop: AtomicBool,
+    cancel: Cancel,
+}
+
+impl Shared {
+    pub(super) fn new(
+        events: usize,
+        workers: Vec<Worker>,
+        pool: rayon::ThreadPool,
+        ring: Arc<SlotRing>,
+        cancel: Cancel,
+    ) -> Self {
+        let workers = workers.into_iter().map(Mutex::new).collect();
+        let (spawned, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { events: Mailbox::new(events), workers, pool, spawned, ring, stop, cancel }
+    }
+
+    /// Gives a task to the workers, first come, first served. It must send one event at its end.
+    pub(super) fn spawn(self: &Arc<Self>, doing: &'static str, task: impl FnOnce(&Shared) + Send + 'static) {
+        self.spawned.fetch_add(1, Ordering::Release);
+        let shared = Arc::clone(self);
+        self.pool.spawn_fifo(move || {
+            // A panic in a task must become an error, not a coordinator that waits for ever.
+            if catch_unwind(AssertUnwindSafe(|| task(&shared))).is_err() {
+                shared.send(Event::Panicked(doing));
+            }
+        });
+    }
+
+    /// How many tasks were spawned so far.
+    pub(super) fn spawned(&self) -> usize {
+        self.spawned.load(Ordering::Acquire)
+    }
+
+    /// Makes every thread wind down.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.ring.wake();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire) || self.cancel.is_cancelled()
+    }
+
+    /// Tells the coordinator.
+    pub(super) fn send(&self, event: Event) {
+        assert!(self.events.send(event).is_ok(), "the coordinator's mailbox holds every event that can be under way");
+    }
+
+    /// Runs `task` with the context of the rayon worker that this is called on.
+    pub(super) fn with_worker<R>(&self, task: impl FnOnce(&mut Worker) -> R) -> R {
+        let number = self.pool.current_thread_index().expect("tasks run on the pool's own threads");
+        // A poisoned context belongs to a task that panicked; that was told and the run is being stopped.
+        task(&mut self.workers[number].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,191 @@
+//! The rayon tasks: hash a load, compress a block. They never wait for anything.
+
+use std::sync::Arc;
+
+use carrack_backends::arena::Lease;
+use carrack_backends::clock::now_ns;
+
+use super::Job;
+use super::load::{Content, Load};
+use super::shared::{Event, Shared};
+use crate::codec::{Codec, CodecError, CodecId, Encoded, Encoder};
+use crate::container::frame::{FrameHeader, FrameKind, HEADER_LEN, digest_of};
+use crate::container::id::ArchiveId;
+use crate::digest::{self, Digest};
+use crate::index::PlainBatch;
+use crate::plan::ChunkKind;
+use crate::stages::{Recorder, Step};
+
+/// Level at which directories are compressed: they are small, and lists of names compress well.
+const DIRECTORY_CODEC: Codec = Codec::Zstd { level: 3 };
+
+/// What one rayon worker keeps from task to task.
+pub(super) struct Worker {
+    encoder: Encoder,
+    directory_encoder: Encoder,
+    pub recorder: Recorder,
+}
+
+impl Worker {
+    pub(super) fn new(codec: Codec) -> Result<Self, CodecError> {
+        Ok(Self {
+            encoder: Encoder::new(codec)?,
+            directory_encoder: Encoder::new(DIRECTORY_CODEC)?,
+            recorder: Recorder::default(),
+        })
+    }
+}
+
+/// A block to be compressed, then the frame made of it. The boxes and their buffers are used again and again; there
+/// are only so many, which bounds the memory of frames that wait for their turn.
+pub(super) struct Frame {
+    pub seq: u64,
+    /// The block's bytes, at the start of its region; kept only while they are needed.
+    pub lease: Option<Lease>,
+    /// How many of them.
+    pub raw_len: usize,
+    /// Records of the entries that start here, uncompressed.
+    pub directory: Vec<u8>,
+    /// Room for the compressed block: as long as the largest block.
+    payload: Vec<u8>,
+    directory_stored: Vec<u8>,
+    /// What became of it.
+    pub header: Option<FrameHeader>,
+    pub encoded_header: [u8; HEADER_LEN],
+    pub error: Option<CodecError>,
+}
+
+impl Frame {
+    pub(super) fn new(block_size: usize) -> Self {
+        Self {
+            seq: 0,
+            lease: None,
+            raw_len: 0,
+            directory: Vec::new(),
+            payload: vec![0; block_size],
+            directory_stored: Vec::new(),
+            header: None,
+            encoded_header: [0; HEADER_LEN],
+            error: None,
+        }
+    }
+
+    /// The directory as it is stored.
+    pub(super) fn stored_directory(&self) -> &[u8] {
+        match &self.header {
+            Some(header) if header.directory_codec != CodecId::STORE.0 => {
+                &self.directory_stored[..header.directory_stored_len as usize]
+            }
+            _ => &self.directory,
+        }
+    }
+
+    /// The block as it is stored: what was compressed, or the bytes themselves where that did not pay.
+    pub(super) fn stored_payload(&self) -> &[u8] {
+        match (&self.header, &self.lease) {
+            (Some(header), None) => &self.payload[..header.stored_len as usize],
+            (_, Some(lease)) => &lease[..self.raw_len],
+            (None, None) => &[],
+        }
+    }
+
+    fn compress(&mut self, worker: &mut Worker, archive_id: ArchiveId) -> Result<(), CodecError> {
+        self.directory_stored.resize(self.directory.len(), 0);
+        let directory = worker.directory_encoder.encode(&self.directory, &mut self.directory_stored)?;
+        let raw = self.lease.as_ref().map_or(&[][..], |lease| &lease[..self.raw_len]);
+        let payload = worker.encoder.encode(raw, &mut self.payload[..raw.len()])?;
+        let (codec, stored_len) = match payload {
+            Encoded::Stored => (CodecId::STORE, raw.len()),
+            Encoded::Compressed { codec, len } => {
+                // The raw bytes are done with: their slot can be filled again.
+                self.lease = None;
+                (codec, len)
+            }
+        };
+        let (directory_codec, directory_stored_len) = match directory {
+            Encoded::Stored => (CodecId::STORE, self.directory.len()),
+            Encoded::Compressed { codec, len } => (codec, len),
+        };
+        let mut header = FrameHeader {
+            archive_id,
+            seq: self.seq,
+            kind: if self.raw_len == 0 { FrameKind::Table } else { FrameKind::Block },
+            codec: codec.0,
+            directory_codec: directory_codec.0,
+            filters: [0; 4],
+            raw_len: len32(self.raw_len),
+            stored_len: len32(stored_len),
+            directory_raw_len: len32(self.directory.len()),
+            directory_stored_len: len32(directory_stored_len),
+            dictionary: None,
+            digest: Digest::default(),
+        };
+        self.header = Some(header);
+        header.digest = digest_of(self.stored_directory(), self.stored_payload());
+        self.encoded_header = header.encode();
+        self.header = Some(header);
+        Ok(())
+    }
+}
+
+fn len32(len: usize) -> u32 {
+    u32::try_from(len).expect("blocks and directories are bounded far below 4 GiB")
+}
+
+/// Hashes every chunk of a load, then hands it to the coordinator.
+pub(super) fn spawn_digest(job: &Arc<Job>, shared: &Arc<Shared>, mut load: Box<Load>) {
+    let job = Arc::clone(job);
+    shared.spawn("hashing", move |shared| {
+        if !shared.is_stopped() {
+            let begun_ns = now_ns();
+            hash(&job, &mut load);
+            shared.with_worker(|worker| worker.recorder.record(Step::Digest, now_ns() - begun_ns));
+        }
+        shared.send(Event::Digested(load));
+    });
+}
+
+fn hash(job: &Job, load: &mut Load) {
+    let first_chunk = load.chunks(&job.plan).start;
+    for (block, region) in load.blocks.clone().zip(&load.regions) {
+        let mut at = 0;
+        for index in job.plan.block(block) {
+            let chunk = &job.plan.chunks()[index];
+            let got = load.got[index - first_chunk];
+            load.contents.push(if got == 0 {
+                Content::Nothing
+            } else if chunk.kind() == ChunkKind::Hole {
+                Content::Part(Box::new(digest::zeros(u64::from(got), chunk.offset())))
+            } else {
+                let bytes = &region[at..at + got as usize];
+                if chunk.is_whole() {
+                    Content::Whole(Digest::of(bytes))
+                } else {
+                    Content::Part(Box::new(digest::part(bytes, chunk.offset())))
+                }
+            });
+            at += chunk.data_len() as usize;
+        }
+    }
+}
+
+/// Compresses a block and its directory and makes the header, then hands the frame to the coordinator.
+pub(super) fn spawn_compress(job: &Arc<Job>, shared: &Arc<Shared>, mut frame: Box<Frame>) {
+    let archive_id = job.archive_id;
+    shared.spawn("compressing", move |shared| {
+        if !shared.is_stopped() {
+            let begun_ns = now_ns();
+            frame.error = shared.with_worker(|worker| {
+                let error = frame.compress(worker, archive_id).err();
+                worker.recorder.record(Step::Compress, now_ns() - begun_ns);
+                error
+            });
+        }
+        shared.send(Event::Compressed(frame));
+    });
+}
+
+/// Encodes a batch of rows, then hands it to the coordinator.
+pub(super) fn spawn_encode(shared: &Arc<Shared>, number: usize, batch: PlainBatch) {
+    shared.spawn("encoding rows", move |shared| shared.send(Event::Encoded(number, batch.encode())));
+}

@@ -1,0 +1,308 @@
+//! Delivers decoded bytes: proves them against the digest of their file, and writes them where there is a tree.
+//!
+//! In: decoded blocks, by many workers at once, in any order. Out: complete files. Small files are proved and written
+//! in one go. A large file is created by whichever of its extents comes first and finished by whichever comes last;
+//! its digest is joined from the digests of its parts, so no byte is held back or read again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use carrack_backends::tree::{Attributes, FileWriter, TreeWriter, without_path};
+use carrack_backends::witness::Time;
+
+use super::wanted::{FileTarget, LargeTarget, Use, Wanted};
+use crate::control::Cancel;
+use crate::digest::{self, Digest, Joiner, Part};
+use crate::entry::Hole;
+
+/// How many zeros of a hole are hashed between two looks at the cancel flag, bytes.
+const HOLE_STEP: u64 = 64 << 20;
+
+/// What became of the files so far.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    /// Files whose content is damaged or missing, and why, by number.
+    pub lost: BTreeMap<u32, String>,
+    /// Those of them whose bytes are sound but not those of the file: no damaged block tells of them.
+    pub mismatched: BTreeSet<u32>,
+    /// Files that could not be written, while others could, and why, by number.
+    pub unwritten: BTreeMap<u32, String>,
+    /// What makes going on pointless, such as a full disk.
+    pub fatal: Option<io::Error>,
+}
+
+/// A large file that is being put together.
+#[derive(Default)]
+struct Building {
+    writer: Option<Arc<Box<dyn FileWriter>>>,
+    parts: Vec<Option<Box<Part>>>,
+    done: usize,
+    /// Damaged or unwritable: what comes later is left aside.
+    given_up: bool,
+}
+
+pub(super) struct Files {
+    wanted: Arc<Wanted>,
+    tree: Option<Arc<dyn TreeWriter>>,
+    same_owner: bool,
+    building: Vec<Mutex<Building>>,
+    losses: Mutex<Losses>,
+    cancel: Cancel,
+    /// Files whose contents all came: written, or proved where there is no tree. For progress alone.
+    done: AtomicU64,
+}
+
+impl Files {
+    pub(super) fn new(
+        wanted: Arc<Wanted>,
+        tree: Option<Arc<dyn TreeWriter>>,
+        same_owner: bool,
+        cancel: Cancel,
+    ) -> Self {
+        let building = wanted.large().iter().map(|_| Mutex::default()).collect();
+        Self { wanted, tree, same_owner, building, losses: Mutex::default(), cancel, done: AtomicU64::new(0) }
+    }
+
+    /// Files without any extent: nothing will be delivered for them.
+    pub(super) fn without_extents(&self) {
+        for (file, target) in self.wanted.files().iter().enumerate() {
+            let file = file as u32;
+            if file.is_multiple_of(1024) && (self.cancel.is_cancelled() || self.is_fatal()) {
+                return;
+            }
+            match self.wanted.large_number(file) {
+                None if target.size == 0 => self.small(file, &[]),
+                Some(large) if self.wanted.large()[large].parts.is_empty() => {
+                    let mut building = lock(&self.building[large]);
+                    self.create(file, large, &mut building);
+                    self.finish(file, &self.wanted.large()[large], building);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes the bytes of one use.
+    pub(super) fn deliver(&self, used: &Use, bytes: &[u8]) {
+        match self.wanted.large_number(used.file) {
+            None => self.small(used.file, bytes),
+            Some(large) => self.part(used, large, bytes),
+        }
+    }
+
+    /// The block of this use is lost.
+    pub(super) fn lose(&self, file: u32, why: &str) {
+        if let Some(large) = self.wanted.large_number(file) {
+            let mut building = lock(&self.building[large]);
+            building.given_up = true;
+            // Dropped unfinished, which removes what was written of it.
+            building.writer = None;
+        }
+        lock(&self.losses).lost.entry(file).or_insert_with(|| why.to_owned());
+    }
+
+    /// The block is sound, but this file is lost.
+    pub(super) fn lose_alone(&self, file: u32, why: &str) {
+        self.lose(file, why);
+        lock(&self.losses).mismatched.insert(file);
+    }
+
+    /// How many files' contents have all come.
+    pub(super) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Whether going on is pointless.
+    pub(super) fn is_fatal(&self) -> bool {
+        lock(&self.losses).fatal.is_some()
+    }
+
+    pub(super) fn into_losses(self) -> Losses {
+        self.losses.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn small(&self, file: u32, bytes: &[u8]) {
+        let target = &self.wanted.files()[file as usize];
+        self.done.fetch_add(1, Ordering::Relaxed);
+        let found = Digest::of(bytes);
+        if found != target.digest {
+            self.lose_alone(file, &mismatch(target, &found));
+        } else if let Some(tree) = &self.tree {
+            let attributes = self.attributes(target);
+            if let Err(error) = tree.write_file(self.wanted.path(file), bytes, &attributes) {
+                self.cannot_write(file, error);
+            }
+        }
+    }
+
+    fn part(&self, used: &Use, large: usize, bytes: &[u8]) {
+        let target = &self.wanted.large()[large];
+        let (offset, _) = target.parts[used.part as usize];
+        // Hashed before it is written, and outside the lock: several workers serve one file.
+        let part = Box::new(digest::part(bytes, offset));
+        let writer = {
+            let mut building = lock(&self.building[large]);
+            if !building.given_up && building.writer.is_none() {
+                self.create(used.file, large, &mut building);
+            }
+            building.writer.clone()
+        };
+        if let Some(writer) = writer
+            && let Err(error) = writer.write_at(bytes, offset)
+        {
+            drop(writer);
+            self.give_up(used.file, large, error);
+        }
+        let mut building = lock(&self.building[large]);
+        if building.given_up {
+            return;
+        }
+        building.parts.resize_with(target.parts.len(), || None);
+        building.parts[used.part as usize] = Some(part);
+        building.done += 1;
+        if building.done == target.parts.len() {
+            self.finish(used.file, target, building);
+        }
+    }
+
+    /// Creates a large file, once, where there is a tree.
+    fn create(&self, file: u32, large: usize, building: &mut Building) {
+        let Some(tree) = &self.tree else { return };
+        let target = &self.wanted.files()[file as usize];
+        match tree.create(self.wanted.path(file), target.size) {
+            Ok(writer) => building.writer = Some(Arc::new(writer)),
+            Err(error) => {
+                debug_assert_eq!(self.wanted.large_number(file), Some(large));
+                building.given_up = true;
+                self.cannot_write(file, error);
+            }
+        }
+    }
+
+    /// Proves a large file whose parts are all there, and gives it its attributes.
+    fn finish(&self, file: u32, large: &LargeTarget, mut building: MutexGuard<'_, Building>) {
+        if building.given_up {
+            return;
+        }
+        let target = &self.wanted.files()[file as usize];
+        let writer = building.writer.take();
+        let parts = std::mem::take(&mut building.parts);
+        building.given_up = true;
+        drop(building);
+        self.done.fetch_add(1, Ordering::Relaxed);
+        // When it is cancelled here, the run fails as a whole.
+        let Some(found) = join(large, parts, &self.cancel) else { return };
+        if found != target.digest {
+            drop(writer);
+            self.lose_alone(file, &mismatch(target, &found));
+        } else if let Some(writer) = writer {
+            // Every worker gave its clone up before it counted its part.
+            let writer = Arc::into_inner(writer).expect("the last part holds the last clone");
+            if let Err(error) = writer.finish(target.size, &self.attributes(target)) {
+                self.cannot_write(file, error);
+            }
+        }
+    }
+
+    fn give_up(&self, file: u32, large: usize, error: io::Error) {
+        let mut building = lock(&self.building[large]);
+        building.given_up = true;
+        building.writer = None;
+        drop(building);
+        self.cannot_write(file, error);
+    }
+
+    fn cannot_write(&self, file: u32, error: io::Error) {
+        let mut losses = lock(&self.losses);
+        if is_about_one_path(&error) {
+            losses.unwritten.entry(file).or_insert_with(|| not_written(&error));
+        } else if losses.fatal.is_none() {
+            losses.fatal = Some(error);
+        }
+    }
+
+    fn attributes(&self, target: &FileTarget) -> Attributes {
+        attributes(target.mode, self.same_owner.then_some((target.uid, target.gid)), target.mtime_ns)
+    }
+}
+
+/// The attributes that an entry is given. Without its owner, a file must not run as somebody else.
+pub(crate) fn attributes(mode: u32, owner: Option<(u32, u32)>, mtime_ns: i64) -> Attributes {
+    let mode = if owner.is_some() { mode } else { mode & 0o1777 };
+    let sec = mtime_ns.div_euclid(1_000_000_000);
+    let nsec = mtime_ns.rem_euclid(1_000_000_000) as u32;
+    Attributes { mode, owner, mtime: Some(Time { sec, nsec }) }
+}
+
+/// Why an entry was not written, without its path.
+pub(crate) fn not_written(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        return "not written: already exists; it is replaced only when forced".to_owned();
+    }
+    format!("not written: {}", without_path(error))
+}
+
+/// Whether the next path may well succeed where this one failed.
+pub(crate) fn is_about_one_path(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, DirectoryNotEmpty, ExecutableFileBusy, FileTooLarge, InvalidFilename, InvalidInput,
+        IsADirectory, NotADirectory, NotFound, PermissionDenied, ResourceBusy, TooManyLinks, Unsupported,
+    };
+    matches!(
+        error.kind(),
+        AlreadyExists
+            | DirectoryNotEmpty
+            | ExecutableFileBusy
+            | FileTooLarge
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ResourceBusy
+            | TooManyLinks
+            | Unsupported
+    )
+}
+
+/// The digest of a large file from those of its parts and its holes; `None` when it was cancelled: holes take time to
+/// hash and no room in an archive, so there may be any number of bytes of them.
+fn join(large: &LargeTarget, parts: Vec<Option<Box<Part>>>, cancel: &Cancel) -> Option<Digest> {
+    let mut joiner = Joiner::new();
+    let mut holes = large.holes.iter().peekable();
+    for (&(offset, _), part) in large.parts.iter().zip(parts) {
+        while let Some(hole) = holes.next_if(|hole| hole.offset < offset) {
+            join_hole(&mut joiner, hole, cancel)?;
+        }
+        joiner.push(*part.expect("every part was counted"));
+    }
+    for hole in holes {
+        join_hole(&mut joiner, hole, cancel)?;
+    }
+    Some(joiner.finish())
+}
+
+fn join_hole(joiner: &mut Joiner, hole: &Hole, cancel: &Cancel) -> Option<()> {
+    let mut done = 0;
+    while done < hole.len {
+        if cancel.is_cancelled() {
+            return None;
+        }
+        let len = HOLE_STEP.min(hole.len - done);
+        joiner.push(digest::zeros(len, hole.offset + done));
+        done += len;
+    }
+    Some(())
+}
+
+#[cold]
+fn mismatch(target: &FileTarget, found: &Digest) -> String {
+    format!("its content has the digest {found}, not {}", target.digest)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,344 @@
+//! The road back: frames → check → decode → prove → files.
+//!
+//! In: an open index, a source of bytes, what is wanted; a tree to write to, or none to check only. Out: files, and a
+//! list of what is lost. A damaged block costs the files that need it and no others.
+//!
+//! The caller's thread reads frames in order into a fixed number of buffers; rayon workers check, decode and deliver
+//! them. Memory is bounded by those buffers (one frame each), one decoded block a worker, and what is wanted.
+
+mod files;
+pub mod frames;
+mod wanted;
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use carrack_backends::clock::now_ns;
+use carrack_backends::tree::TreeWriter;
+
+pub use wanted::{FileTarget, LargeTarget, Use, Wanted};
+
+use crate::codec::Decoder;
+use crate::container::directory::DirectoryReader;
+use crate::container::id::ArchiveId;
+use crate::container::source::Source;
+use crate::control::{Control, Escaped, Progress, Stage};
+use crate::index::{BlockRow, Index, IndexError};
+use crate::ring::Mailbox;
+use crate::stages::{Recorder, Step};
+use files::Files;
+use frames::{FrameBytes, FrameError};
+
+pub(crate) use files::{attributes, is_about_one_path, not_written};
+
+/// Time between two progress reports.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What is to be restored, and with what.
+pub struct Job {
+    /// Where the archive's bytes come from.
+    pub source: Arc<dyn Source>,
+    /// Its index.
+    pub index: Arc<Index>,
+    /// The files.
+    pub wanted: Arc<Wanted>,
+    /// Where to write them; `None` checks only.
+    pub tree: Option<Arc<dyn TreeWriter>>,
+    /// Whether files are given their owner.
+    pub same_owner: bool,
+    /// Whether to check every frame, with its directory, also those that nothing wanted needs.
+    pub all_frames: bool,
+    /// Number of rayon workers.
+    pub threads: usize,
+    /// Progress and cancellation.
+    pub control: Control,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What is wrong with the archive: one sentence each, with the place, what was expected and what was found.
+    pub damage: Vec<String>,
+    /// Files that could not be restored because of that, by number, and why.
+    pub lost: Vec<(u32, String)>,
+    /// Files that could not be written, by number, and why. A file may be lost as well.
+    pub unwritten: Vec<(u32, String)>,
+    /// Frames that were checked.
+    pub frames: u64,
+    /// How long each stage took.
+    pub recorder: Recorder,
+}
+
+/// Why restoring failed as a whole.
+#[derive(Debug)]
+pub enum RestoreError {
+    /// No threads could be had.
+    Start(io::Error),
+    /// The archive could not be read.
+    Read(io::Error),
+    /// The blocks table is unreadable.
+    Index(IndexError),
+    /// The tree could not be written any further.
+    Write(io::Error),
+    /// The caller stopped the run.
+    Cancelled,
+    /// A task panicked: a programming error.
+    Panicked,
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start(_) => "cannot get the worker threads",
+            Self::Read(_) => "the archive cannot be read",
+            Self::Index(_) => "the table of blocks cannot be used",
+            Self::Write(_) => "writing failed",
+            Self::Cancelled => "stopped before the end",
+            Self::Panicked => "internal error: a task panicked while decoding",
+        })
+    }
+}
+
+impl std::error::Error for RestoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Start(error) | Self::Read(error) | Self::Write(error) => Some(error),
+            Self::Index(error) => Some(error),
+            Self::Cancelled | Self::Panicked => None,
+        }
+    }
+}
+
+/// What one rayon worker keeps from task to task.
+#[derive(Default)]
+struct Worker {
+    decoder: Decoder,
+    block: Vec<u8>,
+    directory: Vec<u8>,
+    recorder: Recorder,
+}
+
+/// What the tasks share.
+struct Shared {
+    wanted: Arc<Wanted>,
+    files: Files,
+    archive_id: ArchiveId,
+    all_frames: bool,
+    workers: Vec<Mutex<Worker>>,
+    /// Buffers to fill again; the reading thread waits for one.
+    spare: Mailbox<FrameBytes>,
+    damage: Mutex<Vec<(u64, String)>>,
+    panics: AtomicUsize,
+    bytes: AtomicU64,
+    frames: AtomicU64,
+}
+
+/// Restores everything that is wanted.
+///
+/// # Errors
+/// What made going on pointless. Damage to single blocks is no error here: see [`Outcome::damage`].
+pub fn run(job: &Job) -> Result<Outcome, RestoreError> {
+    let buffers = 2 * job.threads + 1;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(job.threads)
+        .thread_name(|number| format!("carrack-work-{number}"))
+        .build()
+        .map_err(|error| RestoreError::Start(io::Error::other(error)))?;
+    let shared = Arc::new(Shared {
+        wanted: Arc::clone(&job.wanted),
+        files: Files::new(Arc::clone(&job.wanted), job.tree.clone(), job.same_owner, job.control.cancel.clone()),
+        archive_id: job.index.archive_id(),
+        all_frames: job.all_frames,
+        workers: (0..job.threads).map(|_| Mutex::default()).collect(),
+        spare: Mailbox::new(buffers),
+        damage: Mutex::default(),
+        panics: AtomicUsize::new(0),
+        bytes: AtomicU64::new(0),
+        frames: AtomicU64::new(0),
+    });
+    for _ in 0..buffers {
+        shared.give_back(FrameBytes::default());
+    }
+    shared.files.without_extents();
+    let read = read_frames(job, &shared, &pool);
+    // Every task gives its buffer back: when all are here, none is under way.
+    for _ in 0..buffers {
+        shared.buffer();
+    }
+    drop(pool);
+    report(job, &shared);
+    // Files that were begun are removed when this goes out of scope, not some time later.
+    let shared = take_back(shared);
+    read?;
+    if job.control.cancel.is_cancelled() {
+        return Err(RestoreError::Cancelled);
+    }
+    finish(shared)
+}
+
+/// A task gives its buffer back as its last act but one: it may still hold the Arc for a moment.
+fn take_back(mut shared: Arc<Shared>) -> Shared {
+    loop {
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => return shared,
+            Err(again) => {
+                shared = again;
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+fn finish(shared: Shared) -> Result<Outcome, RestoreError> {
+    if shared.panics.into_inner() > 0 {
+        return Err(RestoreError::Panicked);
+    }
+    let mut recorder = Recorder::default();
+    for worker in shared.workers {
+        recorder.merge(&worker.into_inner().unwrap_or_else(PoisonError::into_inner).recorder);
+    }
+    let losses = shared.files.into_losses();
+    if let Some(error) = losses.fatal {
+        return Err(RestoreError::Write(error));
+    }
+    let mut damage = shared.damage.into_inner().unwrap_or_else(PoisonError::into_inner);
+    damage.sort();
+    let mut damage: Vec<String> = damage.into_iter().map(|(_, what)| what).collect();
+    damage.extend(losses.mismatched.iter().map(|file| {
+        let path = Escaped(shared.wanted.path(*file));
+        format!("{path}: {}", losses.lost[file])
+    }));
+    Ok(Outcome {
+        damage,
+        lost: losses.lost.into_iter().collect(),
+        unwritten: losses.unwritten.into_iter().collect(),
+        frames: shared.frames.into_inner(),
+        recorder,
+    })
+}
+
+/// Reads every frame that is needed, in order, and spawns a task for each.
+fn read_frames(job: &Job, shared: &Arc<Shared>, pool: &rayon::ThreadPool) -> Result<(), RestoreError> {
+    let mut used = job.wanted.blocks().iter().peekable();
+    let mut last_report = Instant::now();
+    let mut next = 0;
+    let mut recorder = Recorder::default();
+    loop {
+        let seq =
+            if job.all_frames { (next < job.index.frames()).then_some(next) } else { used.peek().map(|u| u.0.into()) };
+        let Some(seq) = seq else { break };
+        next = seq + 1;
+        let range = used.next_if(|(block, _)| u64::from(*block) == seq).map_or(0..0, |(_, range)| range.clone());
+        if job.control.cancel.is_cancelled() {
+            return Err(RestoreError::Cancelled);
+        }
+        if shared.files.is_fatal() || shared.panics.load(Ordering::Relaxed) > 0 {
+            break;
+        }
+        let block = job.index.block(&*job.source, seq).map_err(RestoreError::Index)?;
+        let mut frame = shared.buffer();
+        let begun_ns = now_ns();
+        let read = frame.read(&*job.source, &block);
+        recorder.record(Step::Read, now_ns() - begun_ns);
+        if let Err(error) = read {
+            shared.give_back(frame);
+            match error.io() {
+                Ok(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(RestoreError::Read(error)),
+                Ok(error) => shared.lose(&block, range, &error),
+                Err(error) => shared.lose(&block, range, &error),
+            }
+            continue;
+        }
+        let task_shared = Arc::clone(shared);
+        pool.spawn_fifo(move || task_shared.task(&block, range, frame));
+        if last_report.elapsed() >= TICK {
+            last_report = Instant::now();
+            report(job, shared);
+        }
+    }
+    shared.workers[0].lock().unwrap_or_else(PoisonError::into_inner).recorder.merge(&recorder);
+    Ok(())
+}
+
+fn report(job: &Job, shared: &Shared) {
+    job.control.report(&Progress {
+        stage: if job.tree.is_some() { Stage::Unpack } else { Stage::Verify },
+        bytes: shared.bytes.load(Ordering::Relaxed),
+        bytes_total: job.wanted.bytes(),
+        entries: shared.files.done(),
+        entries_total: job.wanted.files().len() as u64,
+        stored: 0,
+    });
+}
+
+impl Shared {
+    /// Waits until a buffer is back: a task always gives its own back.
+    fn buffer(&self) -> FrameBytes {
+        self.spare.recv_until(|| false).expect("nothing stops the wait")
+    }
+
+    fn give_back(&self, frame: FrameBytes) {
+        assert!(self.spare.send(frame).is_ok(), "the mailbox holds every buffer there is");
+    }
+
+    /// What a rayon worker does with one frame.
+    fn task(&self, block: &BlockRow, range: std::ops::Range<usize>, frame: FrameBytes) {
+        let number = rayon::current_thread_index().expect("tasks run on the pool's own threads");
+        let worked = catch_unwind(AssertUnwindSafe(|| {
+            let mut worker = self.workers[number].lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = self.decode(&mut worker, block, range.clone(), &frame) {
+                self.lose(block, range, &error);
+            }
+        }));
+        if worked.is_err() {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+        }
+        self.give_back(frame);
+    }
+
+    fn decode(
+        &self,
+        worker: &mut Worker,
+        block: &BlockRow,
+        range: std::ops::Range<usize>,
+        frame: &FrameBytes,
+    ) -> Result<(), FrameError> {
+        let Worker { decoder, block: buffer, directory, recorder } = worker;
+        let begun_ns = now_ns();
+        let proved = frame.check(block, self.archive_id)?;
+        if self.all_frames {
+            let records = proved.directory(decoder, directory)?;
+            let mut records = DirectoryReader::new(records);
+            while let Some(record) = records.next() {
+                record.map_err(FrameError::Container)?;
+            }
+        }
+        let bytes = proved.block(decoder, buffer)?;
+        let decoded_ns = now_ns();
+        recorder.record(Step::Decode, decoded_ns - begun_ns);
+        for used in self.wanted.uses(range) {
+            let end = u64::from(used.offset) + u64::from(used.len);
+            match bytes.get(used.offset as usize..end as usize) {
+                Some(bytes) => self.files.deliver(used, bytes),
+                None => self.files.lose_alone(used.file, &format!("block {} ends before byte {end}", block.seq)),
+            }
+            self.bytes.fetch_add(u64::from(used.len), Ordering::Relaxed);
+        }
+        recorder.record(Step::Write, now_ns() - decoded_ns);
+        self.frames.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A frame is damaged: everything that needs it is lost, and nothing else.
+    fn lose(&self, block: &BlockRow, range: std::ops::Range<usize>, why: &dyn fmt::Display) {
+        let what = format!("block {}: {why}", block.seq);
+        for used in self.wanted.uses(range) {
+            self.files.lose(used.file, &what);
+        }
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).push((block.seq, what));
+    }
+}
