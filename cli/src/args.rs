@@ -1,0 +1,362 @@
+//! The flags as they are typed. What flows in: arguments. What flows out: structs of raw values. What this module does
+//! not know: what the values mean together; that is [`config`](crate::config)'s.
+
+use std::ffi::OsString;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+
+use carrack_backends::read::choose::IoChoice;
+use clap::{Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::{help, size};
+
+/// Packs a directory tree into one file: fast, every file one seek away, every byte proved by BLAKE3
+#[derive(Debug, Parser)]
+#[command(name = "carrack", version, after_help = help::TOP, arg_required_else_help = true)]
+#[command(propagate_version = true, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Neither progress nor summary; warnings and errors remain
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 900)]
+    pub(crate) quiet: bool,
+
+    /// Say more: the options in effect
+    #[arg(short, long, global = true, display_order = 901)]
+    pub(crate) verbose: bool,
+
+    /// Colours: on a terminal unless NO_COLOR is set, always, or never
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto, display_order = 902)]
+    pub(crate) color: Color,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Pack(PackArgs),
+    Unpack(UnpackArgs),
+    List(ListArgs),
+    Cat(CatArgs),
+    Verify(VerifyArgs),
+    Info(InfoArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// Pack files and folders into an archive
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::PACK)]
+pub(crate) struct PackArgs {
+    /// Files and folders to pack
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// The archive to write; - is standard output
+    // Not `required`: its absence gets an answer that says what to type.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Look for the inputs in this folder
+    #[arg(short = 'C', long = "directory", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Replace the archive if there is one
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
+    /// Compressor of the blocks
+    #[arg(long, value_enum, default_value_t = CodecName::Zstd, help_heading = "Compression")]
+    pub(crate) codec: CodecName,
+
+    /// Level of zstd, -7 (fastest) to 22 (smallest) [default: 3]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Compression")]
+    #[arg(value_parser = clap::value_parser!(i32).range(-7..=22))]
+    pub(crate) level: Option<i32>,
+
+    /// What is compressed, and decoded, as one: a power of two from 4KiB to 64MiB [default: 2MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_u32, help_heading = "Compression")]
+    pub(crate) block_size: Option<u32>,
+
+    /// Store equal contents once
+    #[arg(long, value_enum, default_value_t = DedupName::File, help_heading = "Compression")]
+    pub(crate) dedup: DedupName,
+
+    /// The same as --dedup none
+    #[arg(long, conflicts_with = "dedup", help_heading = "Compression")]
+    pub(crate) no_dedup: bool,
+
+    /// Leave out what matches these patterns; may be given several times
+    // One pattern an occurrence: a list would swallow the inputs behind it.
+    #[arg(short = 'x', long, value_name = "GLOB", help_heading = "Selection")]
+    pub(crate) exclude: Vec<OsString>,
+
+    /// Leave out what matches a line of this file; # begins a comment; - is standard input
+    #[arg(short = 'X', long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Selection")]
+    pub(crate) exclude_from: Vec<PathBuf>,
+
+    /// Do not descend into other file systems
+    #[arg(long, help_heading = "Selection")]
+    pub(crate) one_file_system: bool,
+
+    /// How files are read
+    #[arg(long, value_enum, default_value_t = IoName::Auto, value_name = "BACKEND", help_heading = "Speed")]
+    pub(crate) io: IoName,
+
+    /// Threads that read, with --io pool
+    #[arg(long, value_name = "N", help_heading = "Speed")]
+    pub(crate) readers: Option<NonZeroUsize>,
+
+    /// Bypass the page cache for files of at least this size; 1MiB if none is given
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "1MiB")]
+    #[arg(value_parser = size::parse, help_heading = "Speed")]
+    pub(crate) direct: Option<u64>,
+
+    /// Number of read buffers [default: what suits the machine]
+    #[arg(long, value_name = "N", help_heading = "Speed")]
+    pub(crate) slots: Option<NonZeroU32>,
+
+    /// Size of one read buffer, rounded up to whole blocks [default: what suits the machine]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_u32, help_heading = "Speed")]
+    pub(crate) slot_size: Option<u32>,
+
+    /// Threads that hash and compress [default: one a core]
+    #[arg(long, value_name = "N", help_heading = "Speed")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Do not wait until the archive is on the disk
+    #[arg(long, help_heading = "Speed")]
+    pub(crate) no_sync: bool,
+
+    /// Show how long each stage took, on standard error
+    #[arg(long)]
+    pub(crate) stats: bool,
+}
+
+/// Unpack an archive, all of it or some paths
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::UNPACK)]
+pub(crate) struct UnpackArgs {
+    /// The archive
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) archive: PathBuf,
+
+    /// What to unpack: paths, with all below them, and patterns [default: everything]
+    #[arg(value_name = "PATH|GLOB")]
+    pub(crate) patterns: Vec<OsString>,
+
+    /// The folder to unpack into
+    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) directory: PathBuf,
+
+    /// Replace files that are there
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
+    /// Give files the owners that were packed [default for root]
+    #[arg(long, overrides_with = "no_same_owner")]
+    pub(crate) same_owner: bool,
+
+    /// Give files to whoever unpacks [default for others]
+    #[arg(long, overrides_with = "same_owner")]
+    pub(crate) no_same_owner: bool,
+
+    /// Make named pipes, sockets and devices too
+    #[arg(long)]
+    pub(crate) specials: bool,
+
+    /// Wait until everything is on the disk
+    #[arg(long)]
+    pub(crate) sync: bool,
+
+    /// Threads that decode and check [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Show how long each stage took, on standard error
+    #[arg(long)]
+    pub(crate) stats: bool,
+}
+
+/// List what is in an archive
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::LIST)]
+pub(crate) struct ListArgs {
+    /// The archive
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) archive: PathBuf,
+
+    /// What to list: paths, with all below them, and patterns [default: everything]
+    #[arg(value_name = "PATH|GLOB")]
+    pub(crate) patterns: Vec<OsString>,
+
+    /// Mode, owner and group, size, time, name, and where links lead
+    #[arg(short, long, group = "form")]
+    pub(crate) long: bool,
+
+    /// One JSON object a line
+    #[arg(long, group = "form")]
+    pub(crate) json: bool,
+
+    /// Raw names, each ended by a NUL byte
+    #[arg(short = '0', long = "null", group = "form")]
+    pub(crate) null: bool,
+}
+
+/// Write files of an archive to standard output
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::CAT)]
+pub(crate) struct CatArgs {
+    /// The archive
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) archive: PathBuf,
+
+    /// Files in the archive
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<OsString>,
+}
+
+/// Prove that every byte of an archive is what was packed
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::VERIFY)]
+pub(crate) struct VerifyArgs {
+    /// The archive
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) archive: PathBuf,
+
+    /// Threads that decode and check [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Show how long each stage took, on standard error
+    #[arg(long)]
+    pub(crate) stats: bool,
+}
+
+/// Show what an archive is: counts, sizes, codecs, options
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::INFO)]
+pub(crate) struct InfoArgs {
+    /// The archive
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) archive: PathBuf,
+
+    /// As one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Write completions for a shell to standard output
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::COMPLETIONS)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write manual pages
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::MAN)]
+pub(crate) struct ManArgs {
+    /// The command whose page goes to standard output [default: the overview]
+    #[arg(conflicts_with = "out")]
+    pub(crate) command: Option<String>,
+
+    /// Write the pages of all commands into this folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Names of the codecs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CodecName {
+    /// Small, and fast enough for most disks
+    Zstd,
+    /// Larger, and very fast to read back
+    Lz4,
+    /// No compression
+    Store,
+}
+
+/// Names of the ways to deduplicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DedupName {
+    /// Store everything
+    None,
+    /// Store equal files once
+    File,
+}
+
+/// Names of the ways to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IoName {
+    /// The best that the machine allows
+    Auto,
+    /// io_uring; fails where the kernel refuses it
+    Uring,
+    /// A pool of reading threads
+    Pool,
+    /// One reading thread
+    Pread,
+    /// Memory-mapped files
+    Mmap,
+}
+
+impl From<IoName> for IoChoice {
+    fn from(name: IoName) -> Self {
+        match name {
+            IoName::Auto => IoChoice::Auto,
+            IoName::Uring => IoChoice::Uring,
+            IoName::Pool => IoChoice::Pool,
+            IoName::Pread => IoChoice::Pread,
+            IoName::Mmap => IoChoice::Mmap,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_teaches_by_example() {
+        for command in Args::command().get_subcommands() {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.starts_with("Examples:\n"), "{}", command.get_name());
+            assert!(examples.contains(&format!("carrack {}", command.get_name())), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn every_backend_has_its_name() {
+        for name in IoName::value_variants() {
+            let value = name.to_possible_value().expect("no variant is hidden");
+            assert_eq!(IoChoice::from(*name).to_string(), value.get_name());
+        }
+    }
+
+    #[test]
+    fn direct_takes_its_size_with_an_equals_sign_only() {
+        let direct = |args: &[&str]| match Args::parse_from(args).command {
+            Command::Pack(pack) => (pack.direct, pack.inputs),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(direct(&["carrack", "pack", "--direct", "src"]), (Some(1 << 20), vec!["src".into()]));
+        assert_eq!(direct(&["carrack", "pack", "--direct=64k", "src"]), (Some(64 << 10), vec!["src".into()]));
+        assert_eq!(direct(&["carrack", "pack", "src"]).0, None);
+    }
+}

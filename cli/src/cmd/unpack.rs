@@ -1,0 +1,64 @@
+//! `carrack unpack`.
+
+use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
+
+use carrack_engine::archive::Archive;
+use carrack_engine::control::Escaped;
+use carrack_engine::error::Result;
+use carrack_engine::unpack::Unpacker;
+
+use super::pack::eprint_table;
+use super::{Pace, count};
+use crate::args::UnpackArgs;
+use crate::exit::Exit;
+use crate::output::Ui;
+use crate::progress::Bar;
+use crate::select;
+use crate::size::Both;
+use crate::stats::Table;
+
+pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<Exit> {
+    let patterns = select::patterns(&args.patterns)?;
+    let begin = Instant::now();
+    let archive = Archive::open(&args.archive)?;
+    let cancel = ui.signals.install()?;
+    let bar = Bar::new(ui);
+    let mut unpacker = Unpacker::new(&archive)
+        .select(patterns)
+        .force(args.force)
+        .specials(args.specials)
+        .sync(args.sync)
+        .control(bar.control(cancel));
+    // Neither flag given leaves the choice to the engine, which knows who we are.
+    if args.same_owner || args.no_same_owner {
+        unpacker = unpacker.same_owner(args.same_owner);
+    }
+    if let Some(n) = args.threads {
+        unpacker = unpacker.threads(n.into());
+    }
+    let result = unpacker.unpack(&args.directory);
+    let took = begin.elapsed();
+    bar.finish();
+    let report = result?;
+    ui.warnings(&report.warnings);
+    for damage in &report.damage {
+        ui.damage(damage);
+    }
+    ui.lost(&report.lost);
+    ui.note(format_args!(
+        "{}: {}, {}, {}",
+        Escaped(args.directory.as_os_str().as_bytes()),
+        count(report.entries, "entry", "entries"),
+        Both(report.bytes),
+        Pace { bytes: report.bytes, took },
+    ));
+    if report.skipped_specials > 0 {
+        let skipped = count(report.skipped_specials, "special file", "special files");
+        ui.note(format_args!("{skipped} not made: --specials makes them"));
+    }
+    if args.stats {
+        eprint_table(&Table(&report.stages));
+    }
+    Ok(Exit::of_report(report.damage.len() + report.lost.len(), report.warnings.len()))
+}

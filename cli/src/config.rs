@@ -1,0 +1,349 @@
+//! What the flags mean together. What flows in: raw flags. What flows out: one checked configuration, or an error that
+//! says what to type instead. What this module does not know: how a run goes.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use carrack_backends::read::choose::IoChoice;
+use carrack_engine::codec::Codec;
+use carrack_engine::control::Escaped;
+use carrack_engine::error::{Error, ErrorKind, Result};
+use carrack_engine::limits::{BLOCK_SIZE_DEFAULT, BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
+use carrack_engine::pack::{Dedup, Packer};
+use clap::ValueEnum;
+use globset::Glob;
+
+use crate::args::{CodecName, DedupName, IoName, PackArgs};
+use crate::size::Human;
+
+/// Where an archive goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Into this file.
+    File(PathBuf),
+    /// To standard output.
+    Stdout,
+}
+
+/// Everything a packing run needs to know.
+#[derive(Debug)]
+pub(crate) struct Pack {
+    pub(crate) inputs: Vec<PathBuf>,
+    pub(crate) base_dir: Option<PathBuf>,
+    pub(crate) target: Target,
+    pub(crate) codec: Codec,
+    /// Bytes.
+    pub(crate) block_size: u32,
+    pub(crate) dedup: Dedup,
+    pub(crate) io: IoChoice,
+    pub(crate) readers: Option<usize>,
+    /// Bytes.
+    pub(crate) direct: Option<u64>,
+    pub(crate) slots: Option<u32>,
+    /// Bytes.
+    pub(crate) slot_size: Option<u32>,
+    pub(crate) threads: Option<usize>,
+    pub(crate) exclude: Vec<String>,
+    pub(crate) one_file_system: bool,
+    pub(crate) force: bool,
+    pub(crate) sync: bool,
+    pub(crate) stats: bool,
+}
+
+impl Pack {
+    /// Checks the flags of `pack` against one another, and reads the files of patterns.
+    ///
+    /// # Errors
+    /// Of kind `Usage` for flags that make no sense, of kind `Input` for a file of patterns that cannot be read.
+    pub(crate) fn resolve(args: PackArgs) -> Result<Self> {
+        let target = target(&args)?;
+        let codec = codec(args.codec, args.level)?;
+        let block_size = block_size(args.block_size)?;
+        check_io(&args)?;
+        let mut exclude = Vec::with_capacity(args.exclude.len());
+        for pattern in &args.exclude {
+            exclude.push(glob(pattern, "--exclude")?);
+        }
+        for file in &args.exclude_from {
+            read_patterns(file, &mut exclude)?;
+        }
+        Ok(Self {
+            inputs: args.inputs,
+            base_dir: args.directory,
+            target,
+            codec,
+            block_size,
+            dedup: if args.no_dedup || args.dedup == DedupName::None { Dedup::None } else { Dedup::File },
+            io: args.io.into(),
+            readers: args.readers.map(Into::into),
+            direct: args.direct,
+            slots: args.slots.map(Into::into),
+            slot_size: args.slot_size,
+            threads: args.threads.map(Into::into),
+            exclude,
+            one_file_system: args.one_file_system,
+            force: args.force,
+            sync: !args.no_sync,
+            stats: args.stats,
+        })
+    }
+
+    /// The engine's builder with all of this in it.
+    pub(crate) fn packer(&self) -> Packer {
+        let mut packer = Packer::new()
+            .codec(self.codec)
+            .block_size(self.block_size)
+            .dedup(self.dedup)
+            .io(self.io)
+            .direct(self.direct)
+            .exclude(self.exclude.iter().cloned())
+            .one_file_system(self.one_file_system)
+            .force(self.force)
+            .sync(self.sync);
+        for input in &self.inputs {
+            packer = packer.input(input);
+        }
+        if let Some(dir) = &self.base_dir {
+            packer = packer.base_dir(dir);
+        }
+        if let Some(n) = self.readers {
+            packer = packer.readers(n);
+        }
+        if let Some(n) = self.slots {
+            packer = packer.slots(n);
+        }
+        if let Some(bytes) = self.slot_size {
+            packer = packer.slot_size(bytes);
+        }
+        if let Some(n) = self.threads {
+            packer = packer.threads(n);
+        }
+        packer
+    }
+
+    /// The options in effect, in one line.
+    pub(crate) fn describe(&self) -> String {
+        fn or_auto<T: ToString>(value: Option<T>) -> String {
+            value.map_or_else(|| "auto".to_owned(), |value| value.to_string())
+        }
+        let codec = match self.codec {
+            Codec::Store => "store".to_owned(),
+            Codec::Lz4 => "lz4".to_owned(),
+            Codec::Zstd { level } => format!("zstd level {level}"),
+        };
+        format!(
+            "codec {codec}, block {}, dedup {}, io {}, readers {}, direct {}, slots {} of {}, threads {}, {} exclude {}, sync {}",
+            Human(self.block_size.into()),
+            if self.dedup == Dedup::None { "none" } else { "file" },
+            self.io,
+            or_auto(self.readers),
+            self.direct.map_or_else(|| "off".to_owned(), |bytes| format!("from {}", Human(bytes))),
+            or_auto(self.slots),
+            or_auto(self.slot_size.map(|bytes| Human(bytes.into()))),
+            or_auto(self.threads),
+            self.exclude.len(),
+            if self.exclude.len() == 1 { "pattern" } else { "patterns" },
+            if self.sync { "on" } else { "off" },
+        )
+    }
+}
+
+fn usage(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Usage, message)
+}
+
+fn show(path: &Path) -> String {
+    Escaped(path.as_os_str().as_bytes()).to_string()
+}
+
+fn target(args: &PackArgs) -> Result<Target> {
+    match &args.output {
+        Some(output) if output.as_os_str() == "-" => Ok(Target::Stdout),
+        Some(output) => Ok(Target::File(output.clone())),
+        None => {
+            let input = args.inputs.first().map_or(Path::new("."), PathBuf::as_path);
+            // The first input's own name serves as the example, where it has one.
+            let name = input.file_name().unwrap_or(OsStr::new("archive"));
+            Err(usage(format!(
+                "say where the archive goes: carrack pack {} -o {}.crk (or -o - for standard output)",
+                show(input),
+                Escaped(name.as_bytes()),
+            )))
+        }
+    }
+}
+
+fn codec(name: CodecName, level: Option<i32>) -> Result<Codec> {
+    let word = name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    if level.is_some() && name != CodecName::Zstd {
+        return Err(usage(format!("--level belongs to --codec zstd; {word} has no levels")));
+    }
+    Codec::parse(&word, level).map_err(|what| usage(format!("--codec: {what}")))
+}
+
+fn block_size(bytes: Option<u32>) -> Result<u32> {
+    let bytes = bytes.unwrap_or(BLOCK_SIZE_DEFAULT);
+    if bytes.is_power_of_two() && (BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err(usage(format!("--block-size: expected a power of two from 4KiB to 64MiB, found {bytes} bytes")))
+}
+
+fn check_io(args: &PackArgs) -> Result<()> {
+    if args.readers.is_some() && !matches!(args.io, IoName::Auto | IoName::Pool) {
+        return Err(usage("--readers belongs to --io pool: the other backends read with one thread"));
+    }
+    if args.direct.is_some() && args.io == IoName::Mmap {
+        return Err(usage("--direct goes with --io uring, pool or pread: a mapped file is always in the page cache"));
+    }
+    if args.slot_size == Some(0) {
+        return Err(usage("--slot-size: a buffer of 0 bytes holds nothing"));
+    }
+    Ok(())
+}
+
+/// A pattern as text, if it is one.
+///
+/// # Errors
+/// Of kind `Usage`, naming `place`.
+pub(crate) fn glob(pattern: &OsStr, place: &str) -> Result<String> {
+    let shown = Escaped(pattern.as_bytes());
+    let Some(text) = pattern.to_str() else {
+        return Err(usage(format!("{place}: {shown} is not valid UTF-8; put a ? for each byte that is not")));
+    };
+    if text.is_empty() {
+        return Err(usage(format!("{place}: the pattern is empty")));
+    }
+    Glob::new(text).map_err(|error| usage(format!("{place}: {shown} is no pattern: {}", error.kind())))?;
+    Ok(text.to_owned())
+}
+
+/// Adds the patterns of a file, one a line. Blank lines and lines that begin with `#` are comments; a pattern that
+/// begins with `#` is written `\#`.
+fn read_patterns(path: &Path, patterns: &mut Vec<String>) -> Result<()> {
+    if path.as_os_str() == "-" {
+        return parse_patterns(&mut io::stdin().lock(), "standard input", patterns);
+    }
+    let name = show(path);
+    let file = File::open(path)
+        .map_err(|error| Error::with(ErrorKind::Input, format!("--exclude-from {name}: cannot be opened"), error))?;
+    parse_patterns(&mut BufReader::new(file), &name, patterns)
+}
+
+fn parse_patterns(reader: &mut dyn BufRead, name: &str, patterns: &mut Vec<String>) -> Result<()> {
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        let read = reader
+            .read_until(b'\n', &mut line)
+            .map_err(|error| Error::with(ErrorKind::Input, format!("--exclude-from {name}: cannot be read"), error))?;
+        if read == 0 {
+            break;
+        }
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if text.is_empty() || text.starts_with(b"#") {
+            continue;
+        }
+        patterns.push(glob(OsStr::from_bytes(text), &format!("--exclude-from {name}, line {number}"))?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn resolve(flags: &[&str]) -> Result<Pack> {
+        let args = [&["carrack", "pack"], flags].concat();
+        match Args::try_parse_from(args).expect("clap takes these flags").command {
+            Command::Pack(args) => Pack::resolve(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn complaint(flags: &[&str]) -> String {
+        let error = resolve(flags).expect_err("these flags make no sense");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        error.to_string()
+    }
+
+    #[test]
+    fn without_an_output_the_error_says_what_to_type() {
+        let text = complaint(&["some/src"]);
+        assert!(text.contains("carrack pack some/src -o src.crk"), "{text}");
+        assert!(complaint(&[".."]).contains("-o archive.crk"));
+    }
+
+    #[test]
+    fn the_target_is_a_file_or_standard_output() {
+        assert_eq!(resolve(&["a", "-o", "-"]).unwrap().target, Target::Stdout);
+        assert_eq!(resolve(&["a", "-o", "./-"]).unwrap().target, Target::File("./-".into()));
+    }
+
+    #[test]
+    fn levels_belong_to_zstd() {
+        assert_eq!(resolve(&["a", "-o", "-", "--level", "-7"]).unwrap().codec, Codec::Zstd { level: -7 });
+        assert_eq!(resolve(&["a", "-o", "-", "--codec", "lz4"]).unwrap().codec, Codec::Lz4);
+        assert!(complaint(&["a", "-o", "-", "--codec", "lz4", "--level", "3"]).contains("lz4 has no levels"));
+        assert!(complaint(&["a", "-o", "-", "--codec", "store", "--level", "3"]).contains("store has no levels"));
+    }
+
+    #[test]
+    fn a_block_is_a_power_of_two_within_the_limits() {
+        for right in ["4k", "4MiB", "64M"] {
+            assert!(resolve(&["a", "-o", "-", "--block-size", right]).is_ok(), "{right}");
+        }
+        for wrong in ["0", "2k", "5MiB", "128M", "4095"] {
+            let text = complaint(&["a", "-o", "-", "--block-size", wrong]);
+            assert!(text.contains("power of two from 4KiB to 64MiB"), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_that_would_have_no_effect_are_refused() {
+        assert!(complaint(&["a", "-o", "-", "--io", "uring", "--readers", "2"]).contains("--io pool"));
+        assert!(complaint(&["a", "-o", "-", "--io", "mmap", "--direct"]).contains("page cache"));
+        assert!(complaint(&["a", "-o", "-", "--slot-size", "0"]).contains("--slot-size"));
+    }
+
+    #[test]
+    fn both_ways_to_switch_deduplication_off_do() {
+        assert_eq!(resolve(&["a", "-o", "-"]).unwrap().dedup, Dedup::File);
+        assert_eq!(resolve(&["a", "-o", "-", "--no-dedup"]).unwrap().dedup, Dedup::None);
+        assert_eq!(resolve(&["a", "-o", "-", "--dedup", "none"]).unwrap().dedup, Dedup::None);
+    }
+
+    #[test]
+    fn patterns_are_checked_where_they_are_given() {
+        assert!(complaint(&["a", "-o", "-", "--exclude", "[a"]).contains("--exclude: [a is no pattern"));
+        assert!(complaint(&["a", "-o", "-", "--exclude", ""]).contains("empty"));
+        let error = glob(OsStr::from_bytes(b"caf\xe9*"), "--exclude").expect_err("not UTF-8");
+        assert!(error.to_string().contains("caf\\xe9* is not valid UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_patterns_has_comments_and_line_numbers() {
+        let mut patterns = Vec::new();
+        let text = b"# objects\n*.o\r\n\n\\#odd\ntarget";
+        parse_patterns(&mut &text[..], "f", &mut patterns).unwrap();
+        assert_eq!(patterns, ["*.o", "\\#odd", "target"]);
+        let error = parse_patterns(&mut &b"ok\n[a\n"[..], "f", &mut patterns).expect_err("no pattern");
+        assert!(error.to_string().contains("--exclude-from f, line 2"), "{error}");
+    }
+
+    #[test]
+    fn the_description_names_what_was_chosen() {
+        let text = resolve(&["a", "-o", "-", "--slots", "8", "--slot-size", "8M", "-x", "*.o"]).unwrap().describe();
+        assert!(text.contains("zstd level 3") && text.contains("block 2.00 MiB"), "{text}");
+        assert!(text.contains("slots 8 of 8.00 MiB") && text.contains("threads auto"), "{text}");
+        assert!(text.contains("1 exclude pattern,"), "{text}");
+    }
+}

@@ -1,0 +1,15 @@
+//! The real binary, run as users run it.
+//!
+//! `arguments`, `teaching` and part of `terminal` need no archive; all other tests pack and unpack for real.
+
+mod arguments;
+mod damage;
+mod exit_codes;
+mod inputs;
+mod listing;
+mod pipes;
+mod round_trip;
+mod signals;
+mod support;
+mod teaching;
+mod terminal;
