@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! The program `carrack-bench`; all of it is in the library.
+
+fn main() -> std::process::ExitCode {
+    carrack_bench::program::main()
+}

@@ -1,0 +1,5 @@
+//! The program as people run it, on corpora of a few hundred kilobytes.
+
+mod floors;
+mod run;
+mod support;
