@@ -1,0 +1,77 @@
+# What people do with this repository. `make help` lists it.
+
+CARGO        ?= cargo
+CORPUS       ?= corpus
+CORPUS_SCALE ?= 1.0
+CORPUS_SEED  ?= 1
+RESULTS      ?= results
+PYTHON       ?= python3
+VENV         ?= .venv
+
+# Reach the programs where they are set; unset means the program's own default.
+NUM_SLOTS ?=
+SLOT_SIZE ?=
+IO        ?=
+LEVEL     ?=
+THREADS   ?=
+ONLY      ?=
+
+RUN_FLAGS = $(if $(NUM_SLOTS),--slots $(NUM_SLOTS)) $(if $(SLOT_SIZE),--slot-size $(SLOT_SIZE)) \
+            $(if $(IO),--io $(IO)) $(if $(LEVEL),--level $(LEVEL)) $(if $(THREADS),--threads $(THREADS)) \
+            $(if $(ONLY),--only $(ONLY))
+
+RELEASE = target/release
+
+.PHONY: help build corpus run compare test test-rust test-loom test-interop bench lint advisories doc clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@echo
+	@echo 'Variables: CORPUS_SCALE=$(CORPUS_SCALE) CORPUS_SEED=$(CORPUS_SEED) ONLY=source,tiny IO=uring|pool|pread|mmap'
+	@echo '           NUM_SLOTS=n SLOT_SIZE=4MiB LEVEL=n THREADS=n'
+
+build: ## build the programs, optimised
+	$(CARGO) build --release --workspace --bins
+
+corpus: build ## generate the corpora that are not there yet
+	$(RELEASE)/carrack-corpus --out $(CORPUS) --scale $(CORPUS_SCALE) --seed $(CORPUS_SEED) $(if $(ONLY),--only $(ONLY))
+
+run: corpus ## pack, verify, unpack and compare every corpus with every backend
+	$(RELEASE)/carrack-bench run --corpus $(CORPUS) --results $(RESULTS) $(RUN_FLAGS)
+
+compare: corpus ## time carrack against tar and zstd, interleaved
+	$(RELEASE)/carrack-bench floors --corpus $(CORPUS) --results $(RESULTS)
+
+test: test-rust test-loom test-interop ## run every test
+
+test-rust:
+	$(CARGO) test --workspace
+
+# Every interleaving of the lock-free parts, in a target folder of its own because the flag rebuilds everything.
+test-loom:
+	RUSTFLAGS="--cfg loom" $(CARGO) test --profile loom --target-dir target/loom -p carrack-engine --lib ring::
+
+test-interop:
+	$(CARGO) build --workspace --bins
+	PYTHON=$(PYTHON) VENV=$(VENV) interop/run.sh target/debug
+
+bench: ## run the criterion suites
+	$(CARGO) bench --workspace
+
+lint: ## formatting, clippy with warnings denied, documentation, dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
+	 else echo 'lint: cargo-deny is not installed, so licences and versions of dependencies were NOT CHECKED'; fi
+
+advisories: ## look the dependencies up in the advisory database (needs the network)
+	$(CARGO) deny check advisories
+
+doc: ## build the documentation
+	$(CARGO) doc --workspace --no-deps
+
+clean: ## remove what was built and generated
+	$(CARGO) clean
+	rm -rf $(CORPUS) $(VENV)
+	find $(RESULTS) -mindepth 1 ! -name README.md -delete
