@@ -5,9 +5,9 @@
 pub const BLOCK_SIZE_MIN: u32 = 4 << 10;
 /// Largest size of a block, bytes: what reading one byte may cost at most.
 pub const BLOCK_SIZE_MAX: u32 = 64 << 20;
-/// Block size where none is asked for, bytes: the slots of two workers then fit into a common last-level cache
-/// (`docs/benchmarks.md` says what 1 and 4 MiB give).
-pub const BLOCK_SIZE_DEFAULT: u32 = 2 << 20;
+/// Block size where none is asked for, bytes: the slots of two workers then stay well inside a common last-level cache
+/// (`docs/benchmarks.md` says what 2 and 4 MiB give).
+pub const BLOCK_SIZE_DEFAULT: u32 = 1 << 20;
 /// Frames, tables and batches begin at multiples of this, bytes (what Arrow recommends for buffers).
 pub const ALIGN: u64 = 64;
 /// Rows in one record batch of the index at most.

@@ -132,7 +132,7 @@ impl Default for Packer {
 }
 
 impl Packer {
-    /// Default settings: zstd level 3, blocks of 2 MiB, equal files stored once, the best backend there is.
+    /// Default settings: zstd level 3, blocks of 1 MiB, equal files stored once, the best backend there is.
     #[must_use]
     pub fn new() -> Self {
         Self {
