@@ -26,8 +26,9 @@ use crate::plan::{Plan, PlanOptions};
 use crate::stages::Stages;
 use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
 
-/// Least memory that all slots together get by default, bytes: enough for reads to run ahead of compression.
-const SLOTS_BYTES_DEFAULT: usize = 16 << 20;
+/// Least memory that all slots together get by default, bytes: enough for reads to run ahead of compression. More only
+/// costs: each page must be zeroed by the kernel once, and falls out of the cache until its turn comes again.
+const SLOTS_BYTES_DEFAULT: usize = 8 << 20;
 /// Least size of a slot by default, bytes: hand-overs between threads cost microseconds, so they should be rare.
 const SLOT_SIZE_DEFAULT: usize = 1 << 20;
 

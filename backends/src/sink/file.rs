@@ -11,6 +11,7 @@ use super::AppendSink;
 use super::target::{Old, Place, Target, locate};
 use super::temporary::Temporary;
 use super::vectored::write_all;
+use super::writeback::Writeback;
 use crate::os;
 use crate::witness::Witness;
 
@@ -43,6 +44,7 @@ pub struct FileSink {
     options: FileSinkOptions,
     identity: (u64, u64),
     written: u64,
+    writeback: Writeback,
     /// An append failed: there may be bytes beyond `written`, and `finish` refuses.
     broken: bool,
 }
@@ -74,7 +76,8 @@ impl FileSink {
         let named = |error| os::context(format!("{}: cannot make a file in its folder", target.shown), error);
         let temporary = temporary.map_err(named)?;
         let witness = Witness::of_fd(temporary.file.as_fd()).map_err(named)?;
-        Ok(Self { temporary, target, options, identity: (witness.dev, witness.ino), written: 0, broken: false })
+        let identity = (witness.dev, witness.ino);
+        Ok(Self { temporary, target, options, identity, written: 0, writeback: Writeback::default(), broken: false })
     }
 
     fn set_permissions(&self) -> io::Result<()> {
@@ -137,6 +140,9 @@ impl AppendSink for FileSink {
         match write_all(parts, |slices, done| Ok(rustix::io::pwritev(fd, slices, start + done)?)) {
             Ok(len) => {
                 self.written += len;
+                if self.options.sync {
+                    self.writeback.written(&self.temporary.file, self.written);
+                }
                 Ok(())
             }
             Err(error) => {

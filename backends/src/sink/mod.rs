@@ -21,6 +21,8 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod vectored;
+#[allow(unsafe_code)]
+mod writeback;
 
 use std::io;
 use std::path::Path;
