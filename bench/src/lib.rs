@@ -2,8 +2,8 @@
 //!
 //! What flows in: folders with corpora, settings. What flows out: tables for people, JSON documents for programs
 //! (`docs/benchmarks.md` gives their schemas), and exit codes. Whatever is timed runs as a process of its own, so that
-//! its time and memory come from the kernel's account of it. What this crate does not know: how the engine works; it
-//! calls the public interface, as anybody could.
+//! its time and memory come from the kernel's account of it. The methods are those of
+//! `carrack-measure`. What this crate does not know: how the engine works; it calls the public interface.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -11,23 +11,12 @@
 //! | [`naive`] | the contender without any structure |
 //! | [`contender`] | who can be measured: the engine with each backend, and the naive one |
 //! | [`child`] | what a process under measurement does, and the JSON that it answers |
-//! | [`process`] | starting processes and reading the kernel's account of them |
 //! | [`run`] | every corpus × backend: pack, verify, unpack, compare |
 //! | [`floors`] | randomised interleaved rounds against `tar` and `zstd`, and the floors |
-//! | [`stats`] | medians, spreads, bootstrap intervals |
-//! | [`host`] | facts about the machine |
 
 pub mod child;
 pub mod contender;
-pub mod error;
 pub mod floors;
-pub mod host;
 pub mod naive;
-pub mod process;
 pub mod program;
-pub mod progress;
 pub mod run;
-pub mod stats;
-pub mod table;
-pub mod units;
-pub mod work;

@@ -13,8 +13,8 @@ use std::process::Command;
 
 use serde::de::DeserializeOwned;
 
-use crate::error::{Context, Failure, Result};
-use crate::process::{self, Stdout, Usage};
+use carrack_measure::error::{Context, Failure, Result};
+use carrack_measure::process::{self, Stdout, Usage};
 
 /// Runs a task in a process of its own.
 ///

@@ -20,9 +20,9 @@ use serde::Serialize;
 
 use super::report::{Compared, Complaint, Counted, Packed, Sampled, Unpacked, Verified, stage_times};
 use crate::contender::Contender;
-use crate::error::{Context, Failure, Result};
 use crate::naive::{Naive, walk};
-use crate::units::parse_size;
+use carrack_measure::error::{Context, Failure, Result};
+use carrack_measure::units::parse_size;
 
 /// What all contenders share; what is not given is the engine's own default.
 #[derive(Clone, Debug, clap::Args, Serialize)]

@@ -8,8 +8,8 @@ use super::FloorsArgs;
 use super::Synced;
 use super::job::{Job, Run};
 use super::judge::{Floor, JobSummary, floors, summaries};
-use crate::error::Result;
-use crate::host::{self, Host};
+use carrack_measure::error::Result;
+use carrack_measure::host::{self, Host};
 
 /// Name and version of the schema: another version means that a reader has to look again.
 const SCHEMA: &str = "carrack.floors/1";

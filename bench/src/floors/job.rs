@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::Synced;
 use crate::child::{self, Compared, Sampled, Task};
-use crate::error::{Context, Failure, Result};
-use crate::process::{self, Stdout, Usage};
-use crate::work::{Work, sync_filesystem};
+use carrack_measure::error::{Context, Failure, Result};
+use carrack_measure::process::{self, Stdout, Usage};
+use carrack_measure::work::{Work, sync_filesystem};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::document::{Inputs, Outcome, Sample};
 use super::job::Job;
-use crate::stats::{Ratio, Summary};
+use carrack_measure::stats::{Ratio, Summary};
 
 /// What all runs of a job come to.
 #[derive(Clone, Debug, Serialize)]
@@ -134,7 +134,7 @@ mod tests {
     use super::super::document::Input;
     use super::super::job::Run;
     use super::*;
-    use crate::process::Usage;
+    use carrack_measure::process::Usage;
 
     fn outcome(walls: &[(Job, &[u64])]) -> Outcome {
         let mut outcome = Outcome::default();

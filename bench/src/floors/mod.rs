@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use carrack_fixtures::rng::Rng;
 
 use crate::child::{self, Sampled, Task};
-use crate::error::{Context, Failure, Result};
-use crate::host::Host;
-use crate::process::{self, Stdout};
-use crate::progress::Progress;
-use crate::stats::shuffle;
-use crate::units::{megabytes, time};
-use crate::work::Work;
+use carrack_measure::error::{Context, Failure, Result};
+use carrack_measure::host::Host;
+use carrack_measure::process::{self, Stdout};
+use carrack_measure::progress::Progress;
+use carrack_measure::stats::shuffle;
+use carrack_measure::units::{megabytes, time};
+use carrack_measure::work::Work;
 use document::{Document, Inputs, Outcome, Peers, Sample};
 use job::{Arena, Job};
 

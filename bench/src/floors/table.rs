@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::document::{Document, Input};
 use super::judge::{Floor, JobSummary, Verdict};
-use crate::table::{Align, Grid};
-use crate::units::{megabytes, rate, time};
+use carrack_measure::table::{Align, Grid};
+use carrack_measure::units::{megabytes, rate, time};
 
 use Align::{Left, Right};
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::RunArgs;
 use super::row::Row;
 use crate::child::Settings;
-use crate::error::{Context, Result};
-use crate::host::{self, Host};
+use carrack_measure::error::{Context, Result};
+use carrack_measure::host::{self, Host};
 
 /// Name and version of the schema: another version means that a reader has to look again.
 const SCHEMA: &str = "carrack.run/1";

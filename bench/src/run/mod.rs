@@ -14,10 +14,10 @@ use carrack_fixtures::Kind;
 
 use crate::child::Settings;
 use crate::contender::Contender;
-use crate::error::{Context, Failure, Result};
-use crate::host::Host;
-use crate::progress::Progress;
-use crate::work::Work;
+use carrack_measure::error::{Context, Failure, Result};
+use carrack_measure::host::Host;
+use carrack_measure::progress::Progress;
+use carrack_measure::work::Work;
 use document::Document;
 pub(crate) use document::save;
 use row::{Measured, Row};

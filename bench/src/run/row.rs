@@ -10,12 +10,12 @@ use serde::Serialize;
 use super::RunArgs;
 use crate::child::{self, Compared, Counted, PackTask, Packed, Sampled, Task, Unpacked, Verified};
 use crate::contender::Contender;
-use crate::error::{Context, Failure, Result};
-use crate::host::Host;
-use crate::process::Usage;
-use crate::progress::Progress;
-use crate::units::{rate, time};
-use crate::work::Work;
+use carrack_measure::error::{Context, Failure, Result};
+use carrack_measure::host::Host;
+use carrack_measure::process::Usage;
+use carrack_measure::progress::Progress;
+use carrack_measure::units::{rate, time};
+use carrack_measure::work::Work;
 
 /// What a step cost and what it reported.
 #[derive(Clone, Debug, Serialize)]

@@ -6,8 +6,8 @@ use super::document::Document;
 use super::row::{Row, Step};
 use crate::child::{Packed, StageTimes};
 use crate::contender::Contender;
-use crate::table::{Align, Grid};
-use crate::units::{megabytes, rate, seconds, time};
+use carrack_measure::table::{Align, Grid};
+use carrack_measure::units::{megabytes, rate, seconds, time};
 
 /// The stages whose times have a column.
 const STAGES: [&str; 3] = ["read", "compress", "commit"];
@@ -118,7 +118,7 @@ fn remarks(document: &Document) -> String {
 mod tests {
     use super::*;
     use crate::child::{Counted, Verified};
-    use crate::process::Usage;
+    use carrack_measure::process::Usage;
 
     fn packed() -> Step<Packed> {
         let stages = STAGES.map(|stage| StageTimes {
