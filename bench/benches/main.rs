@@ -8,6 +8,7 @@ mod digest;
 mod pack;
 mod plan;
 mod ring;
+mod stages;
 mod unpack;
 
 use criterion::{criterion_group, criterion_main};
@@ -23,6 +24,7 @@ criterion_group! {
         codec::codec,
         backend::backend,
         pack::pack,
+        stages::stages,
         unpack::unpack
 }
 criterion_main!(suites);

@@ -135,9 +135,20 @@ pub(crate) struct PackArgs {
     #[arg(long, help_heading = "Speed")]
     pub(crate) no_sync: bool,
 
-    /// Show how long each stage took, on standard error
-    #[arg(long)]
+    #[command(flatten)]
+    pub(crate) stats: StatsArgs,
+}
+
+/// What is told of how long each stage took.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct StatsArgs {
+    /// Show how long each stage took and what the run waited for, on standard error
+    #[arg(long, help_heading = "Statistics")]
     pub(crate) stats: bool,
+
+    /// Write the same, with all percentiles, as JSON and as an HdrHistogram log into this folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Statistics")]
+    pub(crate) stats_out: Option<PathBuf>,
 }
 
 /// Unpack an archive, all of it or some paths
@@ -180,9 +191,8 @@ pub(crate) struct UnpackArgs {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Show how long each stage took, on standard error
-    #[arg(long)]
-    pub(crate) stats: bool,
+    #[command(flatten)]
+    pub(crate) stats: StatsArgs,
 }
 
 /// List what is in an archive
@@ -235,9 +245,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Show how long each stage took, on standard error
-    #[arg(long)]
-    pub(crate) stats: bool,
+    #[command(flatten)]
+    pub(crate) stats: StatsArgs,
 }
 
 /// Show what an archive is: counts, sizes, codecs, options

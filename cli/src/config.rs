@@ -51,7 +51,6 @@ pub(crate) struct Pack {
     pub(crate) one_file_system: bool,
     pub(crate) force: bool,
     pub(crate) sync: bool,
-    pub(crate) stats: bool,
 }
 
 impl Pack {
@@ -88,7 +87,6 @@ impl Pack {
             one_file_system: args.one_file_system,
             force: args.force,
             sync: !args.no_sync,
-            stats: args.stats,
         })
     }
 
@@ -156,7 +154,8 @@ fn usage(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Usage, message)
 }
 
-fn show(path: &Path) -> String {
+/// A path as messages show it.
+pub(crate) fn show(path: &Path) -> String {
     Escaped(path.as_os_str().as_bytes()).to_string()
 }
 

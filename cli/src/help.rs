@@ -38,7 +38,9 @@ Examples:
   carrack pack src -o - | ssh host 'cat > src.crk'
       To standard output.
   carrack pack src -o src.crk --io uring --stats
-      Insist on io_uring, and show how long each stage took.
+      Insist on io_uring, and show how long each stage took and what the run waited for.
+  carrack pack src -o src.crk --stats-out times
+      All percentiles: times/pack.stages.json, and times/pack.hlog for viewers of HdrHistogram logs.
 
 The bytes of an archive depend on what is packed and on --codec, --level, --block-size and --dedup. --io, --readers,
 --direct, --slots, --slot-size and --threads change how fast it is made, not one byte of it.";
@@ -54,6 +56,8 @@ Examples:
       What matches a pattern. Quote it, so that the shell leaves it alone.
   carrack unpack backup.crk -C / --force --same-owner
       Over what is there, with the owners that were packed (as root).
+  carrack unpack src.crk -C restored --stats --stats-out times
+      Show how long each stage took, and write times/unpack.stages.json and times/unpack.hlog.
 
 Patterns: * and ? stay within one name, ** crosses folders, [a-z] and {a,b} choose. A pattern without a slash is
 compared with the last name of each path, one with a slash with the whole path.
@@ -91,7 +95,9 @@ Examples:
   carrack verify src.crk && echo intact
       Read and decode everything, and compare every digest and checksum.
   carrack verify --stats src.crk
-      And show how long each stage took.
+      And show how long each stage took and what the run waited for.
+  carrack verify --stats-out times src.crk
+      Or write it, with all percentiles: times/verify.stages.json, times/verify.hlog.
 
 Each damage is told with its place, what was expected and what was found, and so is each path that it costs.";
 

@@ -11,7 +11,8 @@
 //! | [`output`] | standard output and error: colours, escapes, messages, closed pipes |
 //! | [`progress`], [`signals`] | how a run is followed and stopped |
 //! | [`rows`], [`select`] | how an entry is listed, and which entries are |
-//! | [`size`], [`time`], [`stats`] | sizes, times and stage tables as text |
+//! | [`size`], [`time`] | sizes and times as text |
+//! | [`stats`] | how long the stages took: a table, JSON, a histogram log |
 //! | [`exit`] | exit codes |
 
 mod args;

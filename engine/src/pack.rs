@@ -23,7 +23,7 @@ use crate::index::IndexWriter;
 use crate::limits::{BLOCK_SIZE_DEFAULT, BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
 use crate::pipeline::{self, Job, PipelineError};
 use crate::plan::{Plan, PlanOptions};
-use crate::stages::Stages;
+use crate::stages::{Clock, Stages};
 use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
 
 /// Least memory that all slots together get by default, bytes: enough for reads to run ahead of compression. More only
@@ -88,6 +88,7 @@ pub struct Packer {
     one_file_system: bool,
     force: bool,
     sync: bool,
+    stats: bool,
     control: Control,
 }
 
@@ -122,7 +123,7 @@ pub struct PackReport {
     pub root: Digest,
     /// Entries that were left out because they were excluded, on another file system, or the archive itself.
     pub left_out: u64,
-    /// How long each stage took.
+    /// How long each stage took, and what the run waited for; empty without [`Packer::stats`].
     pub stages: Stages,
 }
 
@@ -150,6 +151,7 @@ impl Packer {
             one_file_system: false,
             force: false,
             sync: true,
+            stats: true,
             control: Control::default(),
         }
     }
@@ -259,6 +261,13 @@ impl Packer {
         self
     }
 
+    /// Whether to record how long each stage takes (the default): [`PackReport::stages`]. Without, no clock is read for it.
+    #[must_use]
+    pub fn stats(mut self, yes: bool) -> Self {
+        self.stats = yes;
+        self
+    }
+
     /// Progress and cancellation.
     #[must_use]
     pub fn control(mut self, control: Control) -> Self {
@@ -351,7 +360,7 @@ impl Packer {
             warnings,
             root,
             left_out: left_out.excluded + left_out.output + left_out.other_file_systems,
-            stages: outcome.recorder.stages(),
+            stages: outcome.stages,
         })
     }
 
@@ -419,6 +428,7 @@ impl Packer {
             archive_id,
             options: self.options(),
             control: self.control.clone(),
+            clock: Clock::new(self.stats),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pack::threads;
 use crate::restore::{self, Job, RestoreError, Wanted, attributes, is_about_one_path, not_written};
 use crate::select::Selection;
-use crate::stages::Stages;
+use crate::stages::{Clock, Stages};
 
 /// Unpacks an archive into a folder.
 ///
@@ -41,6 +41,7 @@ pub struct Unpacker<'a> {
     same_owner: bool,
     specials: bool,
     sync: bool,
+    stats: bool,
     threads: Option<usize>,
     control: Control,
 }
@@ -62,7 +63,7 @@ pub struct UnpackReport {
     pub lost: Vec<Vec<u8>>,
     /// What could not be written, while the rest was.
     pub warnings: Vec<Warning>,
-    /// How long each stage took.
+    /// How long each stage took, and what the run waited for; empty without [`Unpacker::stats`].
     pub stages: Stages,
 }
 
@@ -77,6 +78,7 @@ impl<'a> Unpacker<'a> {
             same_owner: rustix::process::geteuid().is_root(),
             specials: false,
             sync: false,
+            stats: true,
             threads: None,
             control: Control::default(),
         }
@@ -124,6 +126,14 @@ impl<'a> Unpacker<'a> {
         self
     }
 
+    /// Whether to record how long each stage takes (the default): [`UnpackReport::stages`]. Without, no clock is read for
+    /// it.
+    #[must_use]
+    pub fn stats(mut self, yes: bool) -> Self {
+        self.stats = yes;
+        self
+    }
+
     /// Progress and cancellation.
     #[must_use]
     pub fn control(mut self, control: Control) -> Self {
@@ -167,6 +177,7 @@ impl<'a> Unpacker<'a> {
             all_frames: false,
             threads,
             control: self.control.clone(),
+            clock: Clock::new(self.stats),
         };
         let outcome = restore::run(&job).map_err(|error| restore_error(self.archive, error))?;
         let lost: Vec<Vec<u8>> = outcome.lost.iter().map(|(file, _)| wanted.path(*file).to_vec()).collect();
@@ -186,7 +197,7 @@ impl<'a> Unpacker<'a> {
             damage: self.archive.name_each(outcome.damage),
             lost,
             warnings: out.warnings,
-            stages: outcome.recorder.stages(),
+            stages: outcome.stages,
         })
     }
 

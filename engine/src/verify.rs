@@ -8,16 +8,25 @@ use crate::error::{ErrorKind, Result};
 use crate::index::{envelope, rules};
 use crate::pack::threads;
 use crate::restore::{self, Job, Wanted};
-use crate::stages::Stages;
+use crate::stages::{Clock, Stages};
 use crate::unpack::restore_error;
 
 /// How to verify.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct VerifyOptions {
     /// Number of threads that decode and hash; as many as there are cores when `None`.
     pub threads: Option<usize>,
+    /// Whether to record how long each stage takes: [`VerifyReport::stages`]. Without, no clock is read for it.
+    pub stats: bool,
     /// Progress and cancellation.
     pub control: Control,
+}
+
+impl Default for VerifyOptions {
+    /// As many threads as there are cores; stages are recorded.
+    fn default() -> Self {
+        Self { threads: None, stats: true, control: Control::default() }
+    }
 }
 
 /// What was checked, and what is wrong.
@@ -35,7 +44,7 @@ pub struct VerifyReport {
     pub damage: Vec<String>,
     /// Paths of files that are lost because of it.
     pub lost: Vec<Vec<u8>>,
-    /// How long each stage took.
+    /// How long each stage took, and what the run waited for; empty without [`VerifyOptions::stats`].
     pub stages: Stages,
 }
 
@@ -65,6 +74,7 @@ impl Archive {
             all_frames: true,
             threads,
             control: options.control.clone(),
+            clock: Clock::new(options.stats),
         })
         .map_err(|error| restore_error(self, error))?;
         damage.extend(self.name_each(outcome.damage));
@@ -75,7 +85,7 @@ impl Archive {
             blocks: outcome.frames,
             damage,
             lost: outcome.lost.iter().map(|(file, _)| wanted.path(*file).to_vec()).collect(),
-            stages: outcome.recorder.stages(),
+            stages: outcome.stages,
         })
     }
 

@@ -6,7 +6,8 @@
 mod report;
 mod task;
 
-pub use report::{Compared, Complaint, Counted, Packed, Sampled, StageTimes, Unpacked, Verified};
+pub use report::{Compared, Complaint, Counted, Packed, Point, Sampled, StageTimes, Times};
+pub use report::{Unpacked, VerdictTimes, Verified};
 pub use task::{PackTask, Settings, Task};
 
 use std::process::Command;

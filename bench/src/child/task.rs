@@ -18,7 +18,7 @@ use carrack_fixtures::rng::Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::report::{Compared, Complaint, Counted, Packed, Sampled, Unpacked, Verified, stage_times};
+use super::report::{Compared, Complaint, Counted, Packed, Sampled, Times, Unpacked, Verified};
 use crate::contender::Contender;
 use crate::naive::{Naive, walk};
 use carrack_measure::error::{Context, Failure, Result};
@@ -209,7 +209,7 @@ impl PackTask {
                     notes: report.notes,
                     warnings: Counted::warnings(&report.warnings),
                     root: report.root.to_string(),
-                    stages: stage_times(&report.stages),
+                    times: Times::of(&report.stages),
                 })
             }
             Contender::Naive => self.naive(),
@@ -235,7 +235,7 @@ impl PackTask {
             notes: skipped,
             warnings: Counted::default(),
             root: String::new(),
-            stages: Vec::new(),
+            times: Times::default(),
         })
     }
 }
@@ -252,7 +252,7 @@ fn verify(archive: &Path, threads: Option<usize>) -> Result<Verified> {
         bytes: report.bytes,
         blocks: report.blocks,
         damage: Counted::sentences(&report.damage),
-        stages: stage_times(&report.stages),
+        times: Times::of(&report.stages),
     })
 }
 
@@ -270,7 +270,7 @@ fn unpack(archive: &Path, dest: &Path, threads: Option<usize>) -> Result<Unpacke
         bytes: report.bytes,
         damage: Counted::sentences(&report.damage),
         warnings: Counted::warnings(&report.warnings),
-        stages: stage_times(&report.stages),
+        times: Times::of(&report.stages),
     })
 }
 

@@ -12,7 +12,7 @@ use carrack_measure::error::{Context, Result};
 use carrack_measure::host::{self, Host};
 
 /// Name and version of the schema: another version means that a reader has to look again.
-const SCHEMA: &str = "carrack.run/1";
+const SCHEMA: &str = "carrack.run/2";
 
 /// The whole document.
 #[derive(Debug, Serialize)]

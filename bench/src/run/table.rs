@@ -84,7 +84,7 @@ fn cells(row: &Row, first: bool) -> Vec<String> {
 fn stage_cell(pack: &Step<Packed>, stage: &str) -> String {
     let short = |ns: u64| time(ns).replace(' ', "");
     let shown = |row: &StageTimes| format!("{}/{}/{}", short(row.p50_ns), short(row.p99_ns), short(row.max_ns));
-    pack.report.stages.iter().find(|row| row.stage == stage).map_or_else(|| "-".to_owned(), shown)
+    pack.report.times.stages.iter().find(|row| row.stage == stage).map_or_else(|| "-".to_owned(), shown)
 }
 
 /// What the table has no room for.
@@ -117,17 +117,23 @@ fn remarks(document: &Document) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::child::{Counted, Verified};
+    use crate::child::{Counted, Times, Verified};
     use carrack_measure::process::Usage;
 
     fn packed() -> Step<Packed> {
         let stages = STAGES.map(|stage| StageTimes {
             stage: stage.to_owned(),
+            kind: "service".to_owned(),
+            unit: "block".to_owned(),
             count: 9,
             p50_ns: 999_000,
+            p90_ns: 999_000,
             p99_ns: 999_000_000,
+            p999_ns: 999_000_000,
             max_ns: 12_300_000,
             total_ns: 1,
+            share: Some(0.25),
+            curve: Vec::new(),
         });
         let report = Packed {
             entries: 4,
@@ -140,7 +146,7 @@ mod tests {
             notes: Vec::new(),
             warnings: Counted::default(),
             root: String::new(),
-            stages: stages.to_vec(),
+            times: Times { stages: stages.to_vec(), ..Times::default() },
         };
         let usage = Usage {
             wall_ns: 11_000_000_000,
@@ -158,7 +164,7 @@ mod tests {
         row.pack = Some(packed());
         row.verify = Some(Step {
             usage: Usage { wall_ns: 1_000_000_000, ..Usage::default() },
-            report: Verified { files: 3, bytes: 1, blocks: 2, damage: Counted::default(), stages: Vec::new() },
+            report: Verified { files: 3, bytes: 1, blocks: 2, damage: Counted::default(), times: Times::default() },
         });
         let cells = cells(&row, true);
         let text = grid(&[row]).text();

@@ -13,7 +13,7 @@ fn every_corpus_comes_back_with_every_backend() {
     let output = place.bench("run", &["--slots", "3", "--slot-size", "64KiB"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let document = place.json("run.json");
-    assert_eq!(document["schema"], "carrack.run/1");
+    assert_eq!(document["schema"], "carrack.run/2");
     let rows = document["rows"].as_array().unwrap();
     let of = |row: &Value| format!("{} {}", row["corpus"].as_str().unwrap(), row["contender"].as_str().unwrap());
     let expected =
@@ -25,9 +25,19 @@ fn every_corpus_comes_back_with_every_backend() {
         assert!(pack["report"]["bytes"].as_u64().unwrap() > 100_000, "{row}");
         if row["contender"] != "naive" {
             assert_eq!(row["compare"]["report"]["differences"]["count"], 0);
-            let stages = pack["report"]["stages"].as_array().unwrap();
-            for stage in ["read", "compress", "commit"] {
-                assert!(stages.iter().any(|row| row["stage"] == stage && row["count"].as_u64() > Some(0)), "{row}");
+            for (step, stages) in [
+                ("pack", &["queue_wait", "read", "file", "digest", "compress", "commit", "block"][..]),
+                ("verify", &["read", "decode", "prove"]),
+                ("unpack", &["read", "decode", "write"]),
+            ] {
+                let report = &row[step]["report"];
+                let found = report["stages"].as_array().unwrap();
+                for stage in stages {
+                    let row = found.iter().find(|row| row["stage"] == *stage).unwrap_or_else(|| panic!("{report}"));
+                    assert!(row["count"].as_u64() > Some(0) && row["p999_ns"].is_u64(), "{row}");
+                    assert_eq!(row["curve"].as_array().unwrap().len(), 13, "{row}");
+                }
+                assert!(report["verdict"]["bound"].is_string() && report["stages_wall_ns"].as_u64() > Some(0));
             }
         }
     }

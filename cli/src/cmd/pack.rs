@@ -15,21 +15,23 @@ use crate::exit::Exit;
 use crate::output::{Ui, stdout_error};
 use crate::progress::Bar;
 use crate::size::Both;
-use crate::stats::Table;
+use crate::stats::{Operation, Stats};
 
 pub(crate) fn run(args: PackArgs, ui: &Ui) -> Result<Exit> {
+    let stats_args = args.stats.clone();
     let config = Pack::resolve(args)?;
     if config.target == Target::Stdout && ui.out_is_terminal {
         let message = "an archive is nothing for a terminal: send it on (-o - | …, -o - > FILE) or give -o FILE";
         return Err(Error::new(ErrorKind::Usage, message));
     }
+    let stats = Stats::resolve(&stats_args, Operation::Pack, ui)?;
     if ui.verbose {
         ui.note(config.describe());
     }
     let cancel = ui.signals.install()?;
     let bar = Bar::new(ui);
     let begin = Instant::now();
-    let packer = config.packer().control(bar.control(cancel));
+    let packer = config.packer().stats(stats.are_wanted()).control(bar.control(cancel));
     let result = match &config.target {
         Target::File(path) => packer.pack(path),
         Target::Stdout => packer
@@ -41,16 +43,8 @@ pub(crate) fn run(args: PackArgs, ui: &Ui) -> Result<Exit> {
     let report = result?;
     ui.warnings(&report.warnings);
     summary(ui, &config.target, &report, took);
-    if config.stats {
-        eprint_table(&Table(&report.stages));
-    }
+    stats.tell(ui, &report.stages, took)?;
     Ok(Exit::of_report(0, report.warnings.len()))
-}
-
-/// Writes a table to standard error as it is: its lines are ours.
-pub(super) fn eprint_table(table: &Table<'_>) {
-    use std::io::Write;
-    let _ = std::io::stderr().lock().write_all(table.to_string().as_bytes());
 }
 
 fn summary(ui: &Ui, target: &Target, report: &PackReport, took: Duration) {

@@ -8,7 +8,6 @@ use carrack_engine::control::Escaped;
 use carrack_engine::error::Result;
 use carrack_engine::unpack::Unpacker;
 
-use super::pack::eprint_table;
 use super::{Pace, count};
 use crate::args::UnpackArgs;
 use crate::exit::Exit;
@@ -16,10 +15,11 @@ use crate::output::Ui;
 use crate::progress::Bar;
 use crate::select;
 use crate::size::Both;
-use crate::stats::Table;
+use crate::stats::{Operation, Stats};
 
 pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<Exit> {
     let patterns = select::patterns(&args.patterns)?;
+    let stats = Stats::resolve(&args.stats, Operation::Unpack, ui)?;
     let begin = Instant::now();
     let archive = Archive::open(&args.archive)?;
     let cancel = ui.signals.install()?;
@@ -29,6 +29,7 @@ pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<Exit> {
         .force(args.force)
         .specials(args.specials)
         .sync(args.sync)
+        .stats(stats.are_wanted())
         .control(bar.control(cancel));
     // Neither flag given leaves the choice to the engine, which knows who we are.
     if args.same_owner || args.no_same_owner {
@@ -57,8 +58,6 @@ pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<Exit> {
         let skipped = count(report.skipped_specials, "special file", "special files");
         ui.note(format_args!("{skipped} not made: --specials makes them"));
     }
-    if args.stats {
-        eprint_table(&Table(&report.stages));
-    }
+    stats.tell(ui, &report.stages, took)?;
     Ok(Exit::of_report(report.damage.len() + report.lost.len(), report.warnings.len()))
 }

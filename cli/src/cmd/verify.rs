@@ -8,21 +8,25 @@ use carrack_engine::control::Escaped;
 use carrack_engine::error::Result;
 use carrack_engine::verify::VerifyOptions;
 
-use super::pack::eprint_table;
 use super::{Pace, count};
 use crate::args::VerifyArgs;
 use crate::exit::Exit;
 use crate::output::Ui;
 use crate::progress::Bar;
 use crate::size::Both;
-use crate::stats::Table;
+use crate::stats::{Operation, Stats};
 
 pub(crate) fn run(args: &VerifyArgs, ui: &Ui) -> Result<Exit> {
+    let stats = Stats::resolve(&args.stats, Operation::Verify, ui)?;
     let begin = Instant::now();
     let archive = Archive::open(&args.archive)?;
     let cancel = ui.signals.install()?;
     let bar = Bar::new(ui);
-    let options = VerifyOptions { threads: args.threads.map(Into::into), control: bar.control(cancel) };
+    let options = VerifyOptions {
+        threads: args.threads.map(Into::into),
+        stats: stats.are_wanted(),
+        control: bar.control(cancel),
+    };
     let result = archive.verify(&options);
     let took = begin.elapsed();
     bar.finish();
@@ -42,8 +46,6 @@ pub(crate) fn run(args: &VerifyArgs, ui: &Ui) -> Result<Exit> {
         count(report.blocks, "block", "blocks"),
         Pace { bytes: report.bytes, took },
     ));
-    if args.stats {
-        eprint_table(&Table(&report.stages));
-    }
+    stats.tell(ui, &report.stages, took)?;
     Ok(exit)
 }

@@ -10,6 +10,7 @@ mod listing;
 mod pipes;
 mod round_trip;
 mod signals;
+mod stats;
 mod support;
 mod teaching;
 mod terminal;

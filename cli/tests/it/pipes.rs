@@ -79,15 +79,6 @@ fn a_summary_has_exact_bytes_and_the_backend() {
 }
 
 #[test]
-fn stages_are_shown_on_standard_error() {
-    let place = Place::small();
-    for args in [&["pack", "src", "-o", "a.crk", "--stats"][..], &["verify", "a.crk", "--stats"]] {
-        let run = place.call(args).code(0).says("stage             count        p50        p99");
-        assert!(run.out.is_empty());
-    }
-}
-
-#[test]
 fn a_full_disk_fails_and_does_not_panic() {
     let place = Place::packed();
     for args in [&["list", "a.crk"][..], &["cat", "a.crk", "noise", "README.md"], &["info", "a.crk"]] {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use carrack_backends::clock::now_ns;
 use carrack_backends::sink::AppendSink;
 
 use super::PipelineError;
@@ -35,9 +34,10 @@ impl<'a> Committer<'a> {
     ) -> Result<(), PipelineError> {
         self.waiting.insert(frame.seq, frame);
         while let Some(mut frame) = self.waiting.remove(&self.next_seq) {
-            let begun_ns = now_ns();
+            let begun_ns = recorder.since(Step::SequenceWait, frame.made_ns);
             self.append(&frame)?;
-            recorder.record(Step::Commit, now_ns() - begun_ns);
+            let ended_ns = recorder.since(Step::Commit, begun_ns);
+            recorder.between(Step::Block, frame.born_ns, ended_ns);
             frame.lease = None;
             self.next_seq += 1;
             done(frame);

@@ -16,7 +16,7 @@ use super::{Job, PipelineError};
 use crate::control::{Progress, Stage};
 use crate::index::IndexWriter;
 use crate::ring::Queue;
-use crate::stages::Recorder;
+use crate::stages::{Recorder, Step};
 
 /// Time between two progress reports, and between two looks at the cancel flag.
 const TICK: Duration = Duration::from_millis(100);
@@ -45,6 +45,8 @@ pub(super) struct Coordinator<'a> {
     failure: Option<PipelineError>,
     last_report: Instant,
     recorder: Recorder,
+    /// How long the reader was busy, ns.
+    reader_ns: u64,
     notes: Vec<String>,
 }
 
@@ -53,6 +55,10 @@ pub(super) struct Done {
     pub placer: Placer,
     pub index: IndexWriter,
     pub recorder: Recorder,
+    /// How long the coordinator did not wait for events, ns.
+    pub busy_ns: u64,
+    /// How long the reader was busy, ns.
+    pub reader_ns: u64,
     pub notes: Vec<String>,
 }
 
@@ -78,7 +84,8 @@ impl<'a> Coordinator<'a> {
             placed_all: false,
             failure: None,
             last_report: Instant::now(),
-            recorder: Recorder::default(),
+            recorder: Recorder::new(job.clock),
+            reader_ns: 0,
             notes: Vec::new(),
             job,
             shared,
@@ -87,21 +94,36 @@ impl<'a> Coordinator<'a> {
 
     /// Runs until everything is committed, or something failed and every task has ended.
     pub(super) fn run(mut self) -> Result<Done, PipelineError> {
+        let clock = self.recorder.clock();
+        let begun_ns = clock.now_ns();
+        let mut idle_ns = begun_ns;
         while !self.is_done() {
-            if let Some(event) = self.shared.events.recv_until_timeout(TICK, || false)
+            let event = self.shared.events.recv_until_timeout(TICK, || false);
+            // A wait that a tick interrupts goes on behind it.
+            let waited = event.is_some();
+            if waited {
+                self.recorder.since(Step::EventWait, idle_ns);
+            }
+            if let Some(event) = event
                 && let Err(failure) = self.handle(event)
             {
                 self.fail(failure);
             }
             self.dispatch();
             self.tick();
+            if waited {
+                idle_ns = clock.now_ns();
+            }
         }
+        let busy_ns = (clock.now_ns() - begun_ns).saturating_sub(self.recorder.total_ns(Step::EventWait));
         match self.failure.take() {
             Some(failure) => Err(failure),
             None => Ok(Done {
                 placer: self.placer,
                 index: self.committer.finish(),
                 recorder: self.recorder,
+                busy_ns,
+                reader_ns: self.reader_ns,
                 notes: self.notes,
             }),
         }
@@ -148,6 +170,7 @@ impl<'a> Coordinator<'a> {
                 self.reader_done = true;
                 let end = result.map_err(PipelineError::Backend)?;
                 self.recorder.merge(&end.recorder);
+                self.reader_ns = end.busy_ns;
                 self.notes = end.degraded;
             }
             Event::Panicked(doing) => {
@@ -162,7 +185,9 @@ impl<'a> Coordinator<'a> {
     fn place(&mut self) {
         while let Some(mut load) = self.waiting.remove(&self.next_load) {
             if self.failure.is_none() && !self.shared.is_stopped() {
+                let begun_ns = self.recorder.since(Step::PlaceWait, load.hashed_ns);
                 self.placer.place(&mut load);
+                self.recorder.since(Step::Place, begun_ns);
             }
             self.next_load += 1;
             load.regions.clear();
@@ -191,13 +216,16 @@ impl<'a> Coordinator<'a> {
             return;
         }
         while !self.spare_frames.is_empty() {
-            let Some(Sealed { seq, lease, raw_len, directory }) = self.placer.next_sealed() else { return };
+            let Some(sealed) = self.placer.next_sealed() else { return };
+            let Sealed { seq, lease, raw_len, directory, born_ns, sealed_ns } = sealed;
             let mut frame = self.spare_frames.pop().expect("just seen");
             frame.seq = seq;
             frame.lease = lease;
             frame.raw_len = raw_len;
             frame.directory = directory;
             frame.header = None;
+            frame.born_ns = born_ns;
+            frame.given_ns = self.recorder.since(Step::FrameWait, sealed_ns);
             tasks::spawn_compress(&self.job, &self.shared, frame);
         }
     }

@@ -28,6 +28,12 @@ pub(super) struct Load {
     pub parts: Vec<Option<Lease>>,
     /// While it is filled: what is left of each region behind its chunks.
     pub rests: Vec<Lease>,
+    /// When its reads were queued, ns of the run's clock.
+    pub queued_ns: u64,
+    /// When its last read was complete, likewise.
+    pub filled_ns: u64,
+    /// When its chunks were hashed, likewise.
+    pub hashed_ns: u64,
 }
 
 impl Load {

@@ -23,12 +23,14 @@ mod error;
 mod load;
 mod place;
 mod reader;
+mod roads;
 mod rows;
 mod shared;
 mod tasks;
 
 use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use carrack_backends::arena::Arena;
 use carrack_backends::read::ReadBackend;
@@ -45,7 +47,7 @@ use crate::entry::Entries;
 use crate::index::IndexWriter;
 use crate::plan::Plan;
 use crate::ring::{Queue, SlotRing};
-use crate::stages::Recorder;
+use crate::stages::{Busy, Clock, SinkTime, Stages, Step};
 use coordinator::{Coordinator, Done};
 use reader::Reader;
 use shared::{Event, Shared};
@@ -76,6 +78,8 @@ pub struct Job {
     pub options: Map<String, Value>,
     /// Progress and cancellation.
     pub control: Control,
+    /// The clock of the stages' times: off when nobody wants them.
+    pub clock: Clock,
 }
 
 impl Job {
@@ -123,8 +127,8 @@ pub struct Outcome {
     pub warnings: Vec<Warning>,
     /// What the backend had to do without.
     pub notes: Vec<String>,
-    /// How long each stage took.
-    pub recorder: Recorder,
+    /// How long each stage took, and what the run waited for.
+    pub stages: Stages,
 }
 
 /// Runs a job to its end.
@@ -135,6 +139,8 @@ pub struct Outcome {
 pub fn run(job: Job, backend: Box<dyn ReadBackend>, sink: &mut dyn AppendSink) -> Result<Outcome, PipelineError> {
     job.check()?;
     let job = Arc::new(job);
+    let began = job.clock.is_on().then(SystemTime::now);
+    let begun_ns = job.clock.now_ns();
     let arena = Arena::new(job.slots, job.slot_size).map_err(|error| PipelineError::Start("the arena", error))?;
     let ring = Arc::new(SlotRing::new(Arc::clone(&arena)));
     let shared = Arc::new(start_workers(&job, &ring)?);
@@ -145,15 +151,26 @@ pub fn run(job: Job, backend: Box<dyn ReadBackend>, sink: &mut dyn AppendSink) -
     let coordinator = Coordinator::new(Arc::clone(&job), Arc::clone(&shared), sink, spare_loads);
     let done = coordinator.run();
     drop(reader);
-    let Done { placer, index, mut recorder, notes } = done?;
+    let Done { placer, index, mut recorder, busy_ns, reader_ns, notes } = done?;
 
+    let wall_ns = job.clock.now_ns() - begun_ns;
     for worker in &shared.workers {
         let worker = worker.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         recorder.merge(&worker.recorder);
     }
+    let total = |steps: &[Step]| steps.iter().map(|&step| recorder.total_ns(step)).fold(0, u64::saturating_add);
+    let busy = Busy {
+        wall_ns,
+        threads: job.threads,
+        reader_ns,
+        codec_ns: total(&[Step::Digest, Step::Compress, Step::Encode]),
+        sink: SinkTime::Coordinator { busy_ns, commit_ns: total(&[Step::Commit]) },
+        backlog_ns: total(&[Step::DigestWait, Step::CompressWait]),
+    };
+    let stages = Stages::new(&recorder, &busy, began);
     let duplicate_bytes = placer.duplicate_bytes;
     let warnings = placer.into_rows().into_warnings();
-    Ok(Outcome { index, duplicate_bytes, warnings, notes, recorder })
+    Ok(Outcome { index, duplicate_bytes, warnings, notes, stages })
 }
 
 /// The reader thread. Whatever happens, be it a panic of the caller's sink or callback, it has ended when this is gone:
@@ -178,12 +195,12 @@ fn start_workers(job: &Arc<Job>, ring: &Arc<SlotRing>) -> Result<Shared, Pipelin
         .thread_name(|number| format!("carrack-work-{number}"))
         .build()
         .map_err(|error| PipelineError::Start("the worker threads", io::Error::other(error)))?;
-    let workers = (0..job.threads).map(|_| Worker::new(job.codec));
+    let workers = (0..job.threads).map(|_| Worker::new(job.codec, job.clock));
     let workers = workers.collect::<Result<Vec<_>, _>>();
     let workers = workers.map_err(|error| PipelineError::Settings(error.to_string()))?;
     // Every load, every frame, as many batches of rows, the reader's end.
     let events = job.slots as usize + 2 * job.frames() + 2;
-    Ok(Shared::new(events, workers, pool, Arc::clone(ring), job.control.cancel.clone()))
+    Ok(Shared::new(events, workers, pool, Arc::clone(ring), job.control.cancel.clone(), job.clock))
 }
 
 fn start_reader(
@@ -198,8 +215,9 @@ fn start_reader(
     let (ring, spare_loads) = (Arc::clone(ring), Arc::clone(spare_loads));
     let body = move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let begun_ns = job.clock.now_ns();
             backend.attach(&arena, &job.entries.paths)?;
-            Reader::new(job, Arc::clone(&shared), backend, ring, spare_loads).run()
+            Reader::new(job, Arc::clone(&shared), backend, ring, spare_loads).run(begun_ns)
         }));
         // A coordinator must never wait for a dead reader.
         let result = result.unwrap_or_else(|_| Err(io::Error::other("the reader thread panicked")));

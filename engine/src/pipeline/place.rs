@@ -34,12 +34,17 @@ pub(super) struct Sealed {
     pub raw_len: usize,
     /// Records of the entries that start here.
     pub directory: Vec<u8>,
+    /// When the first of its reads was queued, ns of the run's clock; for a directory alone, when it was sealed.
+    pub born_ns: u64,
+    /// When it was sealed, likewise.
+    pub sealed_ns: u64,
 }
 
 /// The block being built.
 struct Open {
     seq: u32,
     home: Lease,
+    born_ns: u64,
 }
 
 /// What is left of the region whose chunks are being placed.
@@ -73,6 +78,8 @@ pub(super) struct Placer {
     witnessed: Vec<u32>,
     rows: Rows,
     sealed: VecDeque<Sealed>,
+    /// When the reads of the load being placed were queued, ns of the run's clock.
+    queued_ns: u64,
     spare_directories: Vec<Vec<u8>>,
     /// Content bytes placed so far, duplicates and holes included.
     pub bytes: u64,
@@ -91,6 +98,7 @@ impl Placer {
             witnessed: Vec::new(),
             rows: Rows::new(Arc::clone(&job)),
             sealed: VecDeque::new(),
+            queued_ns: 0,
             spare_directories: Vec::new(),
             bytes: 0,
             duplicate_bytes: 0,
@@ -103,6 +111,7 @@ impl Placer {
         for (row, note) in load.notes.drain(..) {
             self.note(row, note);
         }
+        self.queued_ns = load.queued_ns;
         let job = Arc::clone(&self.job);
         let first_chunk = load.chunks(&job.plan).start;
         let mut contents = load.contents.drain(..);
@@ -231,7 +240,7 @@ impl Placer {
                 }
                 let seq = u32::try_from(self.next_seq).expect("the number of frames is bounded by the plan");
                 self.next_seq += 1;
-                *open = Some(Open { seq, home });
+                *open = Some(Open { seq, home, born_ns: self.queued_ns });
             }
         }
         let seq = self.open.as_ref().expect("a block is open now").seq;
@@ -262,17 +271,18 @@ impl Placer {
 
     /// Seals the open block with the directory gathered since the last one; without an open block, the directory.
     fn seal(&mut self, raw_len: u32) {
-        let (seq, lease) = match self.open.take() {
-            Some(open) => (u64::from(open.seq), Some(open.home)),
+        let sealed_ns = self.job.clock.now_ns();
+        let (seq, lease, born_ns) = match self.open.take() {
+            Some(open) => (u64::from(open.seq), Some(open.home), open.born_ns),
             None if self.rows.directory_len() == 0 => return,
             None => {
                 self.next_seq += 1;
-                (self.next_seq - 1, None)
+                (self.next_seq - 1, None, sealed_ns)
             }
         };
         let spare = self.spare_directories.pop().unwrap_or_default();
         let directory = self.rows.take_directory(spare);
-        self.sealed.push_back(Sealed { seq, lease, raw_len: raw_len as usize, directory });
+        self.sealed.push_back(Sealed { seq, lease, raw_len: raw_len as usize, directory, born_ns, sealed_ns });
     }
 
     /// The next block to compress.

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carrack_backends::arena::Lease;
-use carrack_backends::clock::now_ns;
 use carrack_backends::path::PathId;
 use carrack_backends::read::{Completion, Op, ReadBackend, Request};
 use carrack_backends::witness::Witness;
 
 use super::Job;
 use super::load::{Load, Note};
+use super::roads::Roads;
 use super::shared::Shared;
 use super::tasks;
 use crate::plan::ChunkKind;
@@ -38,11 +38,15 @@ struct Filling {
 struct Retry {
     times: u32,
     expected: Witness,
+    /// When its first read was queued, ns of the run's clock.
+    queued_ns: u64,
 }
 
 /// What a reader leaves behind.
 pub(super) struct ReaderEnd {
     pub recorder: Recorder,
+    /// How long it had reads to make or to wait for, ns.
+    pub busy_ns: u64,
     /// What the backend had to do without.
     pub degraded: Vec<String>,
 }
@@ -60,6 +64,10 @@ pub(super) struct Reader {
     next_load: usize,
     loads: usize,
     recorder: Recorder,
+    /// Since when there is no empty slot for the next load, ns of the run's clock.
+    wanted_ns: Option<u64>,
+    /// Files of several reads that are under way.
+    roads: Roads,
 }
 
 impl Reader {
@@ -71,6 +79,7 @@ impl Reader {
         spare: Arc<Queue<Box<Load>>>,
     ) -> Self {
         let loads = job.plan.blocks().div_ceil(job.blocks_per_slot());
+        let recorder = Recorder::new(job.clock);
         Self {
             job,
             shared,
@@ -82,14 +91,18 @@ impl Reader {
             retries: HashMap::new(),
             next_load: 0,
             loads,
-            recorder: Recorder::default(),
+            recorder,
+            wanted_ns: None,
+            roads: Roads::default(),
         }
     }
 
     /// Reads everything, or until the run is stopped. What cannot be read is noted in its load; an error here means
-    /// that the backend as a whole is broken.
-    pub(super) fn run(mut self) -> io::Result<ReaderEnd> {
+    /// that the backend as a whole is broken. `begun_ns` is when its thread began, by the run's clock.
+    pub(super) fn run(mut self, begun_ns: u64) -> io::Result<ReaderEnd> {
+        let clock = self.recorder.clock();
         let mut completions = Vec::new();
+        let mut idle_ns = 0;
         while !self.shared.is_stopped() {
             self.open_loads();
             if self.queue.is_empty() && self.backend.in_flight() == 0 {
@@ -98,7 +111,10 @@ impl Reader {
                 }
                 // Everything read so far is with the workers: only they can give a slot back.
                 let shared = Arc::clone(&self.shared);
-                if let Some(slot) = self.ring.take(|| shared.is_stopped()) {
+                let waiting_ns = clock.now_ns();
+                let slot = self.ring.take(|| shared.is_stopped());
+                idle_ns += clock.now_ns() - waiting_ns;
+                if let Some(slot) = slot {
                     self.open_load(slot);
                 }
                 continue;
@@ -109,14 +125,19 @@ impl Reader {
                 self.complete(completion);
             }
         }
-        Ok(ReaderEnd { recorder: self.recorder, degraded: self.backend.caps().degraded.clone() })
+        let busy_ns = clock.now_ns() - begun_ns - idle_ns;
+        Ok(ReaderEnd { recorder: self.recorder, busy_ns, degraded: self.backend.caps().degraded.clone() })
     }
 
     /// Opens loads as long as there are empty slots and the backend could take more requests.
     fn open_loads(&mut self) {
         let depth = self.backend.caps().depth;
         while self.next_load < self.loads && self.queue.len() < depth {
-            let Some(slot) = self.ring.try_take() else { return };
+            let Some(slot) = self.ring.try_take() else {
+                let clock = self.recorder.clock();
+                self.wanted_ns.get_or_insert_with(|| clock.now_ns());
+                return;
+            };
             self.open_load(slot);
         }
     }
@@ -135,7 +156,9 @@ impl Reader {
             self.filling.push(None);
             self.filling.len() - 1
         });
-        let queued_ns = now_ns();
+        let queued_ns = self.recorder.clock().now_ns();
+        self.recorder.between(Step::SlotWait, self.wanted_ns.take().unwrap_or(queued_ns), queued_ns);
+        load.queued_ns = queued_ns;
         let first_chunk = load.chunks(&job.plan).start;
         let mut pending = 0;
         let mut rest_of_slot = slot;
@@ -152,7 +175,11 @@ impl Reader {
                 let rest = region.split_off(chunk.len() as usize);
                 let buf = std::mem::replace(&mut region, rest);
                 let tag = (at as u64) << 32 | within as u64;
-                self.queue.push_back(Request { tag, op: op(&job, index), buf, queued_ns });
+                let op = op(&job, index);
+                if job.clock.is_on() {
+                    self.roads.queued(&op, queued_ns);
+                }
+                self.queue.push_back(Request { tag, op, buf, queued_ns });
                 pending += 1;
             }
             load.rests.push(region);
@@ -166,7 +193,9 @@ impl Reader {
     fn complete(&mut self, completion: Completion) {
         let at = (completion.tag >> 32) as usize;
         let within = (completion.tag & u64::from(u32::MAX)) as usize;
-        self.recorder.record(Step::Read, completion.stamps.completed_ns.saturating_sub(completion.stamps.submitted_ns));
+        let stamps = completion.stamps;
+        self.recorder.between(Step::QueueWait, stamps.queued_ns, stamps.submitted_ns);
+        self.recorder.between(Step::Read, stamps.submitted_ns, stamps.completed_ns);
         let Some(completion) = self.settle(at, within, completion) else { return };
         let filling = self.filling[at].as_mut().expect("a completion belongs to a load being filled");
         filling.load.parts[within] = Some(completion.buf);
@@ -187,26 +216,32 @@ impl Reader {
         if completion.witness.is_some() && matches!(completion.op, Op::Range { .. }) {
             load.notes.push((row, Note::Witnessed));
         }
+        let first_ns = retry.as_ref().map_or(completion.stamps.queued_ns, |retry| retry.queued_ns);
         match verdict {
-            Verdict::Unchanged => Some(completion),
-            Verdict::Noted(note) => {
-                load.notes.push((row, note));
-                Some(completion)
-            }
+            Verdict::Unchanged => {}
+            Verdict::Noted(note) => load.notes.push((row, note)),
             Verdict::Again(expected) => {
                 let times = retry.map_or(1, |retry| retry.times + 1);
-                self.retries.insert(completion.tag, Retry { times, expected });
+                self.retries.insert(completion.tag, Retry { times, expected, queued_ns: first_ns });
                 let Completion { tag, op, buf, .. } = completion;
-                self.queue.push_back(Request { tag, op, buf, queued_ns: now_ns() });
-                None
+                let queued_ns = self.recorder.clock().now_ns();
+                self.queue.push_back(Request { tag, op, buf, queued_ns });
+                return None;
             }
         }
+        if self.recorder.clock().is_on()
+            && let Some(first_ns) = self.roads.completed(&completion.op, first_ns)
+        {
+            self.recorder.between(Step::File, first_ns, completion.stamps.completed_ns);
+        }
+        Some(completion)
     }
 
     /// Gives a load whose last buffer is back to the workers.
     fn hand_on(&mut self, at: usize) {
         let Filling { mut load, .. } = self.filling[at].take().expect("the load is being filled");
         load.join_regions(&self.job.plan);
+        load.filled_ns = self.recorder.clock().now_ns();
         tasks::spawn_digest(&self.job, &self.shared, load);
     }
 }

@@ -11,9 +11,9 @@ use super::tasks::{Frame, Worker};
 use crate::control::Cancel;
 use crate::index::{EncodedEntries, IndexError};
 use crate::ring::{Mailbox, SlotRing};
+use crate::stages::{Clock, Recorder};
 
 /// What the coordinator is told.
-#[expect(clippy::large_enum_variant, reason = "the queue of events is short, and each is moved twice")]
 pub(super) enum Event {
     /// A load was hashed.
     Digested(Box<Load>),
@@ -38,6 +38,8 @@ pub(super) struct Shared {
     ring: Arc<SlotRing>,
     stop: AtomicBool,
     cancel: Cancel,
+    /// The clock of the stages' times.
+    pub clock: Clock,
 }
 
 impl Shared {
@@ -47,10 +49,11 @@ impl Shared {
         pool: rayon::ThreadPool,
         ring: Arc<SlotRing>,
         cancel: Cancel,
+        clock: Clock,
     ) -> Self {
         let workers = workers.into_iter().map(Mutex::new).collect();
         let (spawned, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { events: Mailbox::new(events), workers, pool, spawned, ring, stop, cancel }
+        Self { events: Mailbox::new(events), workers, pool, spawned, ring, stop, cancel, clock }
     }
 
     /// Gives a task to the workers, first come, first served. It must send one event at its end.
@@ -90,5 +93,12 @@ impl Shared {
         let number = self.pool.current_thread_index().expect("tasks run on the pool's own threads");
         // A poisoned context belongs to a task that panicked; that was told and the run is being stopped.
         task(&mut self.workers[number].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs `task` with the recorder of the rayon worker that this is called on, unless nothing is recorded.
+    pub(super) fn with_recorder(&self, task: impl FnOnce(&mut Recorder)) {
+        if self.clock.is_on() {
+            self.with_worker(|worker| task(&mut worker.recorder));
+        }
     }
 }

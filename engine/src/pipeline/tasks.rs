@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use carrack_backends::arena::Lease;
-use carrack_backends::clock::now_ns;
 
 use super::Job;
 use super::load::{Content, Load};
@@ -14,7 +13,7 @@ use crate::container::id::ArchiveId;
 use crate::digest::{self, Digest};
 use crate::index::PlainBatch;
 use crate::plan::ChunkKind;
-use crate::stages::{Recorder, Step};
+use crate::stages::{Clock, Recorder, Step};
 
 /// Level at which directories are compressed: they are small, and lists of names compress well.
 const DIRECTORY_CODEC: Codec = Codec::Zstd { level: 3 };
@@ -27,11 +26,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(codec: Codec) -> Result<Self, CodecError> {
+    pub(super) fn new(codec: Codec, clock: Clock) -> Result<Self, CodecError> {
         Ok(Self {
             encoder: Encoder::new(codec)?,
             directory_encoder: Encoder::new(DIRECTORY_CODEC)?,
-            recorder: Recorder::default(),
+            recorder: Recorder::new(clock),
         })
     }
 }
@@ -53,6 +52,12 @@ pub(super) struct Frame {
     pub header: Option<FrameHeader>,
     pub encoded_header: [u8; HEADER_LEN],
     pub error: Option<CodecError>,
+    /// When the first of its reads was queued, ns of the run's clock.
+    pub born_ns: u64,
+    /// When the block was given to the workers, likewise.
+    pub given_ns: u64,
+    /// When the frame was made, likewise.
+    pub made_ns: u64,
 }
 
 impl Frame {
@@ -67,6 +72,9 @@ impl Frame {
             header: None,
             encoded_header: [0; HEADER_LEN],
             error: None,
+            born_ns: 0,
+            given_ns: 0,
+            made_ns: 0,
         }
     }
 
@@ -137,9 +145,13 @@ pub(super) fn spawn_digest(job: &Arc<Job>, shared: &Arc<Shared>, mut load: Box<L
     let job = Arc::clone(job);
     shared.spawn("hashing", move |shared| {
         if !shared.is_stopped() {
-            let begun_ns = now_ns();
+            let begun_ns = shared.clock.now_ns();
             hash(&job, &mut load);
-            shared.with_worker(|worker| worker.recorder.record(Step::Digest, now_ns() - begun_ns));
+            load.hashed_ns = shared.clock.now_ns();
+            shared.with_recorder(|recorder| {
+                recorder.between(Step::DigestWait, load.filled_ns, begun_ns);
+                recorder.between(Step::Digest, begun_ns, load.hashed_ns);
+            });
         }
         shared.send(Event::Digested(load));
     });
@@ -174,10 +186,10 @@ pub(super) fn spawn_compress(job: &Arc<Job>, shared: &Arc<Shared>, mut frame: Bo
     let archive_id = job.archive_id;
     shared.spawn("compressing", move |shared| {
         if !shared.is_stopped() {
-            let begun_ns = now_ns();
             frame.error = shared.with_worker(|worker| {
+                let begun_ns = worker.recorder.since(Step::CompressWait, frame.given_ns);
                 let error = frame.compress(worker, archive_id).err();
-                worker.recorder.record(Step::Compress, now_ns() - begun_ns);
+                frame.made_ns = worker.recorder.since(Step::Compress, begun_ns);
                 error
             });
         }
@@ -187,5 +199,12 @@ pub(super) fn spawn_compress(job: &Arc<Job>, shared: &Arc<Shared>, mut frame: Bo
 
 /// Encodes a batch of rows, then hands it to the coordinator.
 pub(super) fn spawn_encode(shared: &Arc<Shared>, number: usize, batch: PlainBatch) {
-    shared.spawn("encoding rows", move |shared| shared.send(Event::Encoded(number, batch.encode())));
+    shared.spawn("encoding rows", move |shared| {
+        let begun_ns = shared.clock.now_ns();
+        let encoded = batch.encode();
+        shared.with_recorder(|recorder| {
+            recorder.since(Step::Encode, begun_ns);
+        });
+        shared.send(Event::Encoded(number, encoded));
+    });
 }

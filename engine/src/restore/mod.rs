@@ -15,9 +15,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use carrack_backends::clock::now_ns;
 use carrack_backends::tree::TreeWriter;
 
 pub use wanted::{FileTarget, LargeTarget, Use, Wanted};
@@ -29,7 +28,7 @@ use crate::container::source::Source;
 use crate::control::{Control, Escaped, Progress, Stage};
 use crate::index::{BlockRow, Index, IndexError};
 use crate::ring::Mailbox;
-use crate::stages::{Recorder, Step};
+use crate::stages::{Busy, Clock, Recorder, SinkTime, Stages, Step};
 use files::Files;
 use frames::{FrameBytes, FrameError};
 
@@ -56,6 +55,8 @@ pub struct Job {
     pub threads: usize,
     /// Progress and cancellation.
     pub control: Control,
+    /// The clock of the stages' times: off when nobody wants them.
+    pub clock: Clock,
 }
 
 /// What became of it.
@@ -69,8 +70,8 @@ pub struct Outcome {
     pub unwritten: Vec<(u32, String)>,
     /// Frames that were checked.
     pub frames: u64,
-    /// How long each stage took.
-    pub recorder: Recorder,
+    /// How long each stage took, and what the run waited for.
+    pub stages: Stages,
 }
 
 /// Why restoring failed as a whole.
@@ -114,12 +115,26 @@ impl std::error::Error for RestoreError {
 }
 
 /// What one rayon worker keeps from task to task.
-#[derive(Default)]
 struct Worker {
     decoder: Decoder,
     block: Vec<u8>,
     directory: Vec<u8>,
     recorder: Recorder,
+}
+
+impl Worker {
+    fn new(clock: Clock) -> Self {
+        Self { decoder: Decoder::default(), block: Vec::new(), directory: Vec::new(), recorder: Recorder::new(clock) }
+    }
+}
+
+/// A frame in a buffer, on its way to a worker.
+struct Read {
+    frame: FrameBytes,
+    /// When its read began, ns of the run's clock.
+    begun_ns: u64,
+    /// When it was there, likewise.
+    ended_ns: u64,
 }
 
 /// What the tasks share.
@@ -128,6 +143,8 @@ struct Shared {
     files: Files,
     archive_id: ArchiveId,
     all_frames: bool,
+    /// What delivering a block's bytes comes to: writing them, or proving them alone.
+    deliver: Step,
     workers: Vec<Mutex<Worker>>,
     /// Buffers to fill again; the reading thread waits for one.
     spare: Mailbox<FrameBytes>,
@@ -153,7 +170,8 @@ pub fn run(job: &Job) -> Result<Outcome, RestoreError> {
         files: Files::new(Arc::clone(&job.wanted), job.tree.clone(), job.same_owner, job.control.cancel.clone()),
         archive_id: job.index.archive_id(),
         all_frames: job.all_frames,
-        workers: (0..job.threads).map(|_| Mutex::default()).collect(),
+        deliver: if job.tree.is_some() { Step::Write } else { Step::Prove },
+        workers: (0..job.threads).map(|_| Mutex::new(Worker::new(job.clock))).collect(),
         spare: Mailbox::new(buffers),
         damage: Mutex::default(),
         panics: AtomicUsize::new(0),
@@ -164,11 +182,17 @@ pub fn run(job: &Job) -> Result<Outcome, RestoreError> {
         shared.give_back(FrameBytes::default());
     }
     shared.files.without_extents();
-    let read = read_frames(job, &shared, &pool);
+    let began = job.clock.is_on().then(SystemTime::now);
+    let begun_ns = job.clock.now_ns();
+    let mut recorder = Recorder::new(job.clock);
+    let read = read_frames(job, &shared, &pool, &mut recorder);
+    let read_ns = job.clock.now_ns() - begun_ns;
+    let reader_ns = read_ns.saturating_sub(recorder.total_ns(Step::BufferWait));
     // Every task gives its buffer back: when all are here, none is under way.
     for _ in 0..buffers {
         shared.buffer();
     }
+    let wall_ns = job.clock.now_ns() - begun_ns;
     drop(pool);
     report(job, &shared);
     // Files that were begun are removed when this goes out of scope, not some time later.
@@ -177,7 +201,23 @@ pub fn run(job: &Job) -> Result<Outcome, RestoreError> {
     if job.control.cancel.is_cancelled() {
         return Err(RestoreError::Cancelled);
     }
-    finish(shared)
+    for worker in &shared.workers {
+        recorder.merge(&worker.lock().unwrap_or_else(PoisonError::into_inner).recorder);
+    }
+    let stages = Stages::new(&recorder, &busy(&recorder, wall_ns, job.threads, reader_ns), began);
+    finish(shared, stages)
+}
+
+/// Who was busy how long, from the samples of all threads.
+fn busy(recorder: &Recorder, wall_ns: u64, threads: usize, reader_ns: u64) -> Busy {
+    Busy {
+        wall_ns,
+        threads,
+        reader_ns,
+        codec_ns: recorder.total_ns(Step::Decode).saturating_add(recorder.total_ns(Step::Prove)),
+        sink: SinkTime::Workers { write_ns: recorder.total_ns(Step::Write) },
+        backlog_ns: recorder.total_ns(Step::DecodeWait),
+    }
 }
 
 /// A task gives its buffer back as its last act but one: it may still hold the Arc for a moment.
@@ -193,13 +233,9 @@ fn take_back(mut shared: Arc<Shared>) -> Shared {
     }
 }
 
-fn finish(shared: Shared) -> Result<Outcome, RestoreError> {
+fn finish(shared: Shared, stages: Stages) -> Result<Outcome, RestoreError> {
     if shared.panics.into_inner() > 0 {
         return Err(RestoreError::Panicked);
-    }
-    let mut recorder = Recorder::default();
-    for worker in shared.workers {
-        recorder.merge(&worker.into_inner().unwrap_or_else(PoisonError::into_inner).recorder);
     }
     let losses = shared.files.into_losses();
     if let Some(error) = losses.fatal {
@@ -217,16 +253,20 @@ fn finish(shared: Shared) -> Result<Outcome, RestoreError> {
         lost: losses.lost.into_iter().collect(),
         unwritten: losses.unwritten.into_iter().collect(),
         frames: shared.frames.into_inner(),
-        recorder,
+        stages,
     })
 }
 
 /// Reads every frame that is needed, in order, and spawns a task for each.
-fn read_frames(job: &Job, shared: &Arc<Shared>, pool: &rayon::ThreadPool) -> Result<(), RestoreError> {
+fn read_frames(
+    job: &Job,
+    shared: &Arc<Shared>,
+    pool: &rayon::ThreadPool,
+    recorder: &mut Recorder,
+) -> Result<(), RestoreError> {
     let mut used = job.wanted.blocks().iter().peekable();
     let mut last_report = Instant::now();
     let mut next = 0;
-    let mut recorder = Recorder::default();
     loop {
         let seq =
             if job.all_frames { (next < job.index.frames()).then_some(next) } else { used.peek().map(|u| u.0.into()) };
@@ -240,10 +280,11 @@ fn read_frames(job: &Job, shared: &Arc<Shared>, pool: &rayon::ThreadPool) -> Res
             break;
         }
         let block = job.index.block(&*job.source, seq).map_err(RestoreError::Index)?;
+        let wanted_ns = job.clock.now_ns();
         let mut frame = shared.buffer();
-        let begun_ns = now_ns();
+        let begun_ns = recorder.since(Step::BufferWait, wanted_ns);
         let read = frame.read(&*job.source, &block);
-        recorder.record(Step::Read, now_ns() - begun_ns);
+        let ended_ns = recorder.since(Step::Read, begun_ns);
         if let Err(error) = read {
             shared.give_back(frame);
             match error.io() {
@@ -254,13 +295,12 @@ fn read_frames(job: &Job, shared: &Arc<Shared>, pool: &rayon::ThreadPool) -> Res
             continue;
         }
         let task_shared = Arc::clone(shared);
-        pool.spawn_fifo(move || task_shared.task(&block, range, frame));
+        pool.spawn_fifo(move || task_shared.task(&block, range, Read { frame, begun_ns, ended_ns }));
         if last_report.elapsed() >= TICK {
             last_report = Instant::now();
             report(job, shared);
         }
     }
-    shared.workers[0].lock().unwrap_or_else(PoisonError::into_inner).recorder.merge(&recorder);
     Ok(())
 }
 
@@ -286,18 +326,18 @@ impl Shared {
     }
 
     /// What a rayon worker does with one frame.
-    fn task(&self, block: &BlockRow, range: std::ops::Range<usize>, frame: FrameBytes) {
+    fn task(&self, block: &BlockRow, range: std::ops::Range<usize>, read: Read) {
         let number = rayon::current_thread_index().expect("tasks run on the pool's own threads");
         let worked = catch_unwind(AssertUnwindSafe(|| {
             let mut worker = self.workers[number].lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = self.decode(&mut worker, block, range.clone(), &frame) {
+            if let Err(error) = self.decode(&mut worker, block, range.clone(), &read) {
                 self.lose(block, range, &error);
             }
         }));
         if worked.is_err() {
             self.panics.fetch_add(1, Ordering::Relaxed);
         }
-        self.give_back(frame);
+        self.give_back(read.frame);
     }
 
     fn decode(
@@ -305,11 +345,11 @@ impl Shared {
         worker: &mut Worker,
         block: &BlockRow,
         range: std::ops::Range<usize>,
-        frame: &FrameBytes,
+        read: &Read,
     ) -> Result<(), FrameError> {
         let Worker { decoder, block: buffer, directory, recorder } = worker;
-        let begun_ns = now_ns();
-        let proved = frame.check(block, self.archive_id)?;
+        let begun_ns = recorder.since(Step::DecodeWait, read.ended_ns);
+        let proved = read.frame.check(block, self.archive_id)?;
         if self.all_frames {
             let records = proved.directory(decoder, directory)?;
             let mut records = DirectoryReader::new(records);
@@ -318,8 +358,7 @@ impl Shared {
             }
         }
         let bytes = proved.block(decoder, buffer)?;
-        let decoded_ns = now_ns();
-        recorder.record(Step::Decode, decoded_ns - begun_ns);
+        let decoded_ns = recorder.since(Step::Decode, begun_ns);
         for used in self.wanted.uses(range) {
             let end = u64::from(used.offset) + u64::from(used.len);
             match bytes.get(used.offset as usize..end as usize) {
@@ -328,7 +367,8 @@ impl Shared {
             }
             self.bytes.fetch_add(u64::from(used.len), Ordering::Relaxed);
         }
-        recorder.record(Step::Write, now_ns() - decoded_ns);
+        let delivered_ns = recorder.since(self.deliver, decoded_ns);
+        recorder.between(Step::Block, read.begun_ns, delivered_ns);
         self.frames.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -267,7 +267,7 @@ fn unpacking_and_verifying_can_be_cancelled() {
         let archive = open(pack(&packer(&place)).0);
         let cancelled = Control { cancel: Cancel::new(), on_progress: None };
         cancelled.cancel.cancel();
-        let options = VerifyOptions { threads: Some(2), control: cancelled.clone() };
+        let options = VerifyOptions { threads: Some(2), control: cancelled.clone(), ..VerifyOptions::default() };
         assert_eq!(archive.verify(&options).unwrap_err().kind(), ErrorKind::Cancelled);
         let error = Unpacker::new(&archive).control(cancelled).unpack(place.beside("none")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);

@@ -360,7 +360,7 @@ fn a_file_of_any_size_costs_no_memory_and_can_be_cancelled() {
             std::thread::sleep(Duration::from_millis(200));
             cancel.cancel();
         });
-        let options = VerifyOptions { threads: Some(2), control: control.clone() };
+        let options = VerifyOptions { threads: Some(2), control: control.clone(), ..VerifyOptions::default() };
         assert_eq!(archive.verify(&options).unwrap_err().kind(), ErrorKind::Cancelled);
         waiting.join().unwrap();
 

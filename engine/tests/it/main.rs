@@ -14,5 +14,6 @@ mod review;
 mod round_trip;
 mod selection;
 mod shapes;
+mod stages;
 mod support;
 mod synthetic;

@@ -111,7 +111,7 @@ fn progress_counts_files() {
         on_progress: Some(Arc::new(move |progress: &Progress| into.lock().unwrap().push(*progress))),
         cancel: Cancel::new(),
     };
-    archive.verify(&VerifyOptions { threads: Some(1), control }).unwrap();
+    archive.verify(&VerifyOptions { threads: Some(1), control, ..VerifyOptions::default() }).unwrap();
     let seen = seen.lock().unwrap();
     let last = seen.last().expect("at least the end is told");
     assert_eq!((last.stage, last.entries, last.entries_total), (Stage::Verify, 2, 2));
