@@ -16,19 +16,30 @@ LEVEL     ?=
 THREADS   ?=
 ONLY      ?=
 
+# For the criterion suites: a name to keep figures under, a filter, and whether a part is enough.
+BASE   ?=
+FILTER ?=
+QUICK  ?=
+
 RUN_FLAGS = $(if $(NUM_SLOTS),--slots $(NUM_SLOTS)) $(if $(SLOT_SIZE),--slot-size $(SLOT_SIZE)) \
             $(if $(IO),--io $(IO)) $(if $(LEVEL),--level $(LEVEL)) $(if $(THREADS),--threads $(THREADS)) \
             $(if $(ONLY),--only $(ONLY))
 
+SUITES = $(if $(QUICK),CARRACK_BENCH_QUICK=1) $(CARGO) bench -p carrack-bench --bench suites --
+# A regular expression for names of benchmarks, which must fit from the start of one of their parts on: ring, not uring.
+SELECT = $(if $(FILTER),'(^|/)($(FILTER))')
+
 RELEASE = target/release
 
-.PHONY: help build corpus run compare test test-rust test-loom test-interop bench lint advisories doc clean
+.PHONY: help build corpus run compare test test-rust test-loom test-interop bench bench-quick bench-compare lint \
+        advisories doc clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 	@echo
 	@echo 'Variables: CORPUS_SCALE=$(CORPUS_SCALE) CORPUS_SEED=$(CORPUS_SEED) ONLY=source,tiny IO=uring|pool|pread|mmap'
 	@echo '           NUM_SLOTS=n SLOT_SIZE=4MiB LEVEL=n THREADS=n'
+	@echo '           of the bench targets: BASE=name FILTER=pack/uring, of bench-compare also QUICK=1'
 
 build: ## build the programs, optimised
 	$(CARGO) build --release --workspace --bins
@@ -46,6 +57,8 @@ test: test-rust test-loom test-interop ## run every test
 
 test-rust:
 	$(CARGO) test --workspace
+	@echo 'Every benchmark of the quick part, once each:'
+	CARRACK_BENCH_QUICK=1 $(CARGO) test --workspace --bench suites >/dev/null
 
 # Every interleaving of the lock-free parts, in a target folder of its own because the flag rebuilds everything.
 test-loom:
@@ -55,8 +68,15 @@ test-interop:
 	$(CARGO) build --workspace --bins
 	PYTHON=$(PYTHON) VENV=$(VENV) interop/run.sh target/debug
 
-bench: ## run the criterion suites
-	$(CARGO) bench --workspace
+bench: ## run the criterion suites, some 15 minutes; BASE=name keeps the figures under that name
+	$(SUITES) $(if $(BASE),--save-baseline '$(BASE)') $(SELECT)
+
+# Kept under a name of its own: it must not be what the next full run is compared with.
+bench-quick: ## run a part of the suites, each benchmark briefly: less than three minutes
+	@$(MAKE) --no-print-directory bench QUICK=1 BASE='$(or $(BASE),quick)'
+
+bench-compare: ## run the suites and list what changed since BASE=name was kept
+	@$(if $(QUICK),CARRACK_BENCH_QUICK=1) CARGO='$(CARGO)' bench/compare.sh '$(BASE)' $(SELECT)
 
 lint: ## formatting, clippy with warnings denied, documentation, dependencies
 	$(CARGO) fmt --all --check

@@ -1,35 +1,31 @@
-//! Packing end to end, by backend, and the naive contender: a small tree of source code and a few thousand tiny files.
-//! Archives go to a file that is not synced.
+//! `pack/<backend>/<files>`: packing end to end; `pack/naive` is the contender without any structure.
 
 use std::fs;
 
-use carrack_backends::read::choose::{IoChoice, ReadOptions, open_backend};
 use carrack_bench::contender::Contender;
 use carrack_bench::naive::Naive;
 use carrack_engine::pack::Packer;
-use carrack_fixtures::Kind;
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use criterion::{BatchSize, BenchmarkId, Criterion};
+use tempfile::TempDir;
 
-use crate::common;
+use crate::common::{self, Corpus};
 
-fn is_here(choice: IoChoice) -> bool {
-    open_backend(&ReadOptions { choice, ..ReadOptions::default() }).is_ok()
-}
-
+/// Measures: walking, reading, compressing and writing the archive, with the backend's start and the arena. The tree is
+/// in the page cache, and the archive is not synced.
+/// Outside: the corpus, removing the archive of the pass before.
 pub(crate) fn pack(criterion: &mut Criterion) {
-    let place = tempfile::tempdir().expect("there is a temporary folder");
-    let out = place.path().join("out");
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    for (kind, scale) in [(Kind::Source, 0.05), (Kind::Tiny, 0.03)] {
-        let (tree, bytes) = common::corpus(kind, scale, place.path());
-        let naive = Naive { threads, level: 3, block: 1 << 20, sync: false };
+    let naive = Naive { threads, level: 3, block: 1 << 20, sync: false };
+    for corpus in [Corpus::source(), Corpus::tiny()] {
         for contender in Contender::ALL {
-            if matches!(contender, Contender::Engine(io) if !is_here(io)) {
+            if matches!(contender, Contender::Engine(io) if !common::backends().contains(&io)) {
                 continue;
             }
             let mut group = criterion.benchmark_group(format!("pack/{contender}"));
-            group.throughput(Throughput::Bytes(bytes));
-            group.bench_function(BenchmarkId::from_parameter(kind.name()), |bencher| {
+            group.throughput(corpus.throughput());
+            let mut place: Option<TempDir> = None;
+            group.bench_function(BenchmarkId::from_parameter(corpus.name()), |bencher| {
+                let (tree, out) = (corpus.folder(), place.get_or_insert_with(common::scratch).path().join("out"));
                 let fresh = || drop(fs::remove_file(&out)); // it is not there the first time
                 let once = |()| match contender {
                     Contender::Engine(io) => {

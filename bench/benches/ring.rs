@@ -1,82 +1,93 @@
-//! Handing over between threads: slots that go round, and messages of several senders to one receiver. Threads are
-//! started outside the measured time.
+//! `ring/<what>/<threads>`: handing over between threads. In a quick run with 1, 4 and 64 of them only.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use carrack_backends::arena::Arena;
-use carrack_engine::ring::{Mailbox, SlotRing};
+use carrack_backends::arena::{Arena, Lease};
+use carrack_engine::ring::{Mailbox, Queue, SlotRing};
 use criterion::{BenchmarkId, Criterion, Throughput};
 
-/// Slots of the ring, messages under way at once.
-const SLOTS: u32 = 16;
+use crate::common;
 
-pub(crate) fn slots(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("ring/slots");
+/// Slots of the ring.
+const SLOTS: u32 = 16;
+/// Messages that a mailbox or a queue between many threads holds.
+const ROOM: usize = 256;
+/// How many threads take part, besides the one that waits.
+const THREADS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
+
+/// How long so many threads take for so many hand-overs in all.
+type HandOver = fn(threads: u64, count: u64) -> Duration;
+
+/// Measures: `slots/alone`, taking a slot and dropping it on one thread; the rest as the functions below say. The
+/// throughput of all is in hand-overs. Outside of all times: arenas, queues, starting and ending the threads.
+pub(crate) fn ring(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("ring");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("one thread", |bencher| {
-        let ring = SlotRing::new(Arena::new(SLOTS, 4096).expect("64 KiB can be had"));
+    group.bench_function("slots/alone", |bencher| {
+        let ring = slots();
         bencher.iter(|| drop(ring.try_take()));
     });
-    group.bench_function("reader to worker", |bencher| bencher.iter_custom(reader_to_worker));
+    let kinds: [(&str, HandOver); 3] =
+        [("slots", reader_to_workers), ("mailbox", senders_to_receiver), ("queue", all_through_one)];
+    for (name, hand_over) in kinds {
+        for &threads in common::pick(&THREADS, &[1, 4, 64]) {
+            group.bench_function(BenchmarkId::new(name, threads), |bencher| {
+                bencher.iter_custom(|count| hand_over(threads, count));
+            });
+        }
+    }
     group.finish();
 }
 
-/// A reader takes slots and sends them to a worker, who drops them: the way of every block.
-fn reader_to_worker(count: u64) -> Duration {
-    let ring = SlotRing::new(Arena::new(SLOTS, 4096).expect("64 KiB can be had"));
-    let filled = Mailbox::new(SLOTS as usize);
-    let (start, done) = (Barrier::new(2), AtomicBool::new(false));
+/// A ring of fresh slots, all empty.
+fn slots() -> SlotRing {
+    SlotRing::new(Arena::new(SLOTS, 4096).expect("64 KiB can be had"))
+}
+
+/// Measures: a slot's way round. A reader takes `count` slots, sends them to the workers in turn, who wait for them and
+/// drop them; until the last one is back.
+fn reader_to_workers(workers: u64, count: u64) -> Duration {
+    let ring = slots();
+    let filled: Vec<_> = (0..workers).map(|_| Mailbox::<Lease>::new(SLOTS as usize)).collect();
+    let (start, done) = (Barrier::new(filled.len() + 1), AtomicBool::new(false));
     thread::scope(|scope| {
-        scope.spawn(|| {
-            start.wait();
-            while filled.recv_until(|| done.load(Ordering::Acquire)).is_some() {}
-        });
+        for filled in &filled {
+            scope.spawn(|| {
+                start.wait();
+                while filled.recv_until(|| done.load(Ordering::Acquire)).is_some() {}
+            });
+        }
         start.wait();
         let begin = Instant::now();
-        for _ in 0..count {
+        for (_, filled) in (0..count).zip(filled.iter().cycle()) {
             let lease = ring.take(|| false).expect("nobody stops the ring");
-            filled.send(lease).expect("as many messages as slots");
+            filled.send(lease).expect("each mailbox has room for all slots");
         }
-        // All are back: the worker has dropped the last one.
         while ring.empty_slots() < SLOTS as usize {
             thread::yield_now();
         }
         let took = begin.elapsed();
         done.store(true, Ordering::Release);
-        filled.wake();
+        filled.iter().for_each(Mailbox::wake);
         took
     })
 }
 
-pub(crate) fn mailbox(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("ring/mailbox");
-    group.throughput(Throughput::Elements(1));
-    for senders in [1, 2, 4, 16, 64] {
-        group.bench_function(BenchmarkId::new("senders", senders), |bencher| {
-            bencher.iter_custom(|count| send_all(senders, count));
-        });
-    }
-    group.finish();
-}
-
-/// `count` messages in all; a sender whose message does not fit yields and tries again.
-fn send_all(senders: u64, count: u64) -> Duration {
-    let mailbox = Mailbox::new(256);
+/// Measures: `count` messages of all senders together to one receiver, who waits for them. A sender whose message does
+/// not fit yields and tries again.
+fn senders_to_receiver(senders: u64, count: u64) -> Duration {
+    let mailbox = Mailbox::new(ROOM);
     let (start, left) = (Barrier::new(senders as usize + 1), AtomicU64::new(senders));
     thread::scope(|scope| {
         for sender in 0..senders {
             let (mailbox, start, left) = (&mailbox, &start, &left);
             scope.spawn(move || {
                 start.wait();
-                for message in (sender..count).step_by(senders as usize) {
-                    let mut message = message;
-                    while let Err(back) = mailbox.send(message) {
-                        message = back;
-                        thread::yield_now();
-                    }
+                for message in share(sender, senders, count) {
+                    insist(message, |message| mailbox.send(message));
                 }
                 left.fetch_sub(1, Ordering::Release);
                 mailbox.wake();
@@ -92,4 +103,46 @@ fn send_all(senders: u64, count: u64) -> Duration {
         assert_eq!(received, count, "messages were lost");
         took
     })
+}
+
+/// Measures: `count` values through one queue; each thread puts one in, takes one out (whosever it is), and so on.
+fn all_through_one(threads: u64, count: u64) -> Duration {
+    let queue = Queue::new(ROOM);
+    let (start, end) = (Barrier::new(threads as usize + 1), Barrier::new(threads as usize + 1));
+    let taken = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            let (queue, start, end, taken) = (&queue, &start, &end, &taken);
+            scope.spawn(move || {
+                start.wait();
+                let mut own = 0;
+                for value in share(thread, threads, count) {
+                    insist(value, |value| queue.push(value));
+                    own += u64::from(queue.pop().is_some());
+                }
+                taken.fetch_add(own, Ordering::Relaxed);
+                end.wait();
+            });
+        }
+        start.wait();
+        let begin = Instant::now();
+        end.wait();
+        let took = begin.elapsed();
+        // A pop that met a push not yet finished left its value behind.
+        assert_eq!(taken.load(Ordering::Relaxed) + queue.len() as u64, count, "values were lost");
+        took
+    })
+}
+
+/// The numbers below `count` that are this thread's.
+fn share(thread: u64, threads: u64, count: u64) -> impl Iterator<Item = u64> {
+    (thread..count).step_by(threads as usize)
+}
+
+/// Hands a value over as soon as there is room.
+fn insist<T>(mut value: T, hand_over: impl Fn(T) -> Result<(), T>) {
+    while let Err(back) = hand_over(value) {
+        value = back;
+        thread::yield_now();
+    }
 }

@@ -1,11 +1,14 @@
 //! Facts about the machine, without which a number means little.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use carrack_backends::read::choose::{IoChoice, ReadOptions, open_backend};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
+
+use crate::device::Device;
 
 /// The machine, at the time of a run. What could not be found out is empty.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +27,10 @@ pub struct Host {
     pub corpus_filesystem: String,
     /// File system of the outputs.
     pub work_filesystem: String,
+    /// Block device of the inputs.
+    pub corpus_device: Device,
+    /// Block device of the outputs.
+    pub work_device: Device,
     /// How much memory may be locked, bytes; none means without limit. io_uring's registered buffers count.
     pub memlock_bytes: Option<u64>,
     /// When anonymous memory gets huge pages.
@@ -34,6 +41,8 @@ pub struct Host {
     pub load_at_start: String,
     /// Version of Carrack.
     pub version: &'static str,
+    /// Versions of what else takes part, by name: the compiler and, where they are asked, libraries and other programs.
+    pub versions: BTreeMap<String, String>,
     /// Whether this was built with optimisation.
     pub optimised: bool,
 }
@@ -51,19 +60,23 @@ impl Host {
     /// Looks around.
     #[must_use]
     pub fn look(corpus: &Path, work: &Path) -> Self {
+        let (corpus_mount, work_mount) = (Mount::of(corpus), Mount::of(work));
         Self {
             cpu: field("/proc/cpuinfo", "model name"),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: kibibytes(&field("/proc/meminfo", "MemTotal")),
             kernel: read("/proc/sys/kernel/osrelease"),
             target: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            corpus_filesystem: filesystem(corpus),
-            work_filesystem: filesystem(work),
+            corpus_device: Device::below(corpus, &corpus_mount.source),
+            work_device: Device::below(work, &work_mount.source),
+            corpus_filesystem: corpus_mount.shown(),
+            work_filesystem: work_mount.shown(),
             memlock_bytes: getrlimit(Resource::Memlock).current,
             transparent_huge_pages: chosen(&read("/sys/kernel/mm/transparent_hugepage/enabled")),
             backends: IoChoice::ALL.into_iter().filter(|io| *io != IoChoice::Auto).map(probe).collect(),
             load_at_start: load(),
             version: env!("CARGO_PKG_VERSION"),
+            versions: BTreeMap::from([("rustc".to_owned(), env!("CARRACK_RUSTC").to_owned())]),
             optimised: !cfg!(debug_assertions),
         }
     }
@@ -112,23 +125,37 @@ fn kibibytes(text: &str) -> u64 {
 }
 
 /// `b` of `a [b] c`.
-fn chosen(text: &str) -> String {
+pub(crate) fn chosen(text: &str) -> String {
     text.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(word, _)| word).to_owned()
 }
 
-/// Type and device of the file system that a path lies on: the longest mount point that the path begins with.
-fn filesystem(path: &Path) -> String {
-    let Ok(path) = path.canonicalize() else { return String::new() };
-    let mounts = read("/proc/self/mountinfo");
-    let mount = |line: &str| {
-        let (left, right) = line.split_once(" - ")?;
-        let point = left.split(' ').nth(4)?.replace("\\040", " ");
-        let mut words = right.split(' ');
-        let shown = format!("{} on {}", words.next()?, words.next()?);
-        path.starts_with(&point).then_some((point.len(), shown))
-    };
-    // Of equal ones the last counts: it hides the others.
-    mounts.lines().filter_map(mount).max_by_key(|(len, _)| *len).map(|(_, shown)| shown).unwrap_or_default()
+/// The file system that a path lies on. Empty when it was not found.
+#[derive(Default)]
+struct Mount {
+    kind: String,
+    /// What was mounted: a device, or a word.
+    source: String,
+}
+
+impl Mount {
+    /// The longest mount point that the path begins with.
+    fn of(path: &Path) -> Self {
+        let Ok(path) = path.canonicalize() else { return Self::default() };
+        let mounts = read("/proc/self/mountinfo");
+        let mount = |line: &str| {
+            let (left, right) = line.split_once(" - ")?;
+            let point = left.split(' ').nth(4)?.replace("\\040", " ");
+            let mut words = right.split(' ').map(str::to_owned);
+            let mount = Self { kind: words.next()?, source: words.next()? };
+            path.starts_with(&point).then_some((point.len(), mount))
+        };
+        // Of equal ones the last counts: it hides the others.
+        mounts.lines().filter_map(mount).max_by_key(|(len, _)| *len).map(|(_, mount)| mount).unwrap_or_default()
+    }
+
+    fn shown(&self) -> String {
+        if self.kind.is_empty() { String::new() } else { format!("{} on {}", self.kind, self.source) }
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +174,7 @@ mod tests {
             assert!(host.work_filesystem.starts_with("proc on "), "{}", host.work_filesystem);
         }
         assert!(!host.line().is_empty());
+        assert!(host.versions["rustc"].starts_with("rustc 1."), "{:?}", host.versions);
     }
 
     #[test]

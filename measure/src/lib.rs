@@ -7,13 +7,16 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`process`] | starting processes and reading the kernel's account of them |
+//! | [`cache`] | what is in memory before a run: hot, data cold, cold; made so and looked at |
 //! | [`stats`] | medians, spreads, bootstrap intervals of paired ratios |
-//! | [`host`] | facts about the machine |
+//! | [`host`], [`device`] | facts about the machine and its disks |
 //! | [`work`] | the folder where archives and trees come and go meanwhile |
 //! | [`progress`] | how far a run has come |
 //! | [`table`], [`units`] | tables and numbers for people |
 //! | [`error`] | why a measurement could not be made |
 
+pub mod cache;
+pub mod device;
 pub mod error;
 pub mod host;
 pub mod process;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use carrack_fixtures::corpus::remove_tree;
 
@@ -12,7 +12,8 @@ use crate::error::{Context, Failure, Result};
 #[derive(Debug)]
 pub struct Work {
     path: PathBuf,
-    stop: Arc<AtomicBool>,
+    /// The signal that asked for an end; 0 for none.
+    stop: Arc<AtomicUsize>,
 }
 
 impl Work {
@@ -27,7 +28,8 @@ impl Work {
         let path = folder.at("make a folder in", beside)?.keep();
         let work = Self { path, stop: Arc::default() };
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            signal_hook::flag::register(signal, Arc::clone(&work.stop)).doing("handle signals")?;
+            let number = usize::try_from(signal).doing("handle signals")?;
+            signal_hook::flag::register_usize(signal, Arc::clone(&work.stop), number).doing("handle signals")?;
         }
         Ok(work)
     }
@@ -58,7 +60,19 @@ impl Work {
     /// # Errors
     /// After SIGINT or SIGTERM.
     pub fn check(&self) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) { Err(Failure::new("stopped before the end")) } else { Ok(()) }
+        match i32::try_from(self.stop.load(Ordering::Relaxed)).unwrap_or(0) {
+            0 => Ok(()),
+            signal => Err(Failure::stopped(signal)),
+        }
+    }
+
+    /// Bytes that are free for this user on the file system of the folder.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn free(&self) -> Result<u64> {
+        let stat = rustix::fs::statvfs(&self.path).at("ask how much room there is in", &self.path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }
 

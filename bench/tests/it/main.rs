@@ -2,4 +2,5 @@
 
 mod floors;
 mod run;
+mod suites;
 mod support;

@@ -10,7 +10,7 @@
 mod reap;
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
@@ -31,6 +31,13 @@ pub struct Usage {
     pub disk_read_bytes: u64,
     /// What was sent to be written to the disk, sooner or later, bytes.
     pub disk_written_bytes: u64,
+    /// What `read`-like calls returned to all processes, from files and pipes alike, bytes. Mappings and io_uring are not
+    /// counted by the kernel. `None` where it does not say (elsewhere than on Linux, or without `/proc`).
+    #[serde(default)]
+    pub read_bytes: Option<u64>,
+    /// What `write`-like calls took from all processes, into files and pipes alike, bytes; see `read_bytes`.
+    #[serde(default)]
+    pub written_bytes: Option<u64>,
 }
 
 /// A run that has ended.
@@ -40,7 +47,7 @@ pub struct Ran {
     pub usage: Usage,
     /// What the last process wrote, if it was captured.
     pub stdout: Vec<u8>,
-    /// What they wrote to standard error, a few KiB at most.
+    /// What they wrote to standard error: its last few KiB.
     pub stderr: String,
     /// How each process ended.
     pub statuses: Vec<ExitStatus>,
@@ -112,7 +119,7 @@ pub fn run(commands: Vec<Command>, stdout: Stdout) -> io::Result<Ran> {
         Some(mut pipe) => pipe.read_to_end(&mut captured).map(|_| ()),
         None => Ok(()),
     };
-    let mut usage = Usage::default();
+    let mut usage = Usage { read_bytes: Some(0), written_bytes: Some(0), ..Usage::default() };
     let mut statuses = Vec::new();
     for child in &children {
         let account = reap::wait(child.id())?;
@@ -121,15 +128,23 @@ pub fn run(commands: Vec<Command>, stdout: Stdout) -> io::Result<Ran> {
         usage.peak_bytes += account.peak_bytes;
         usage.disk_read_bytes += account.disk_read_bytes;
         usage.disk_written_bytes += account.disk_written_bytes;
+        usage.read_bytes = usage.read_bytes.zip(account.calls).map(|(sum, calls)| sum + calls.read_bytes);
+        usage.written_bytes = usage.written_bytes.zip(account.calls).map(|(sum, calls)| sum + calls.written_bytes);
         statuses.push(account.status);
     }
     usage.wall_ns = nanoseconds(started);
     read?;
-    let mut stderr = Vec::new();
-    errors.rewind()?;
-    errors.take(STDERR_MAX).read_to_end(&mut stderr)?;
-    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    let stderr = tail(&mut errors)?;
     Ok(Ran { usage, stdout: captured, stderr, statuses, started })
+}
+
+/// The last words: why something failed stands at the end of what it said.
+fn tail(errors: &mut File) -> io::Result<String> {
+    let len = errors.seek(SeekFrom::End(0))?;
+    errors.seek(SeekFrom::Start(len.saturating_sub(STDERR_MAX)))?;
+    let mut stderr = Vec::new();
+    errors.take(STDERR_MAX).read_to_end(&mut stderr)?;
+    Ok(String::from_utf8_lossy(&stderr).into_owned())
 }
 
 /// Starts them all. When one cannot be started, those before it are ended and reaped.
@@ -166,12 +181,16 @@ fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A command as somebody would type it.
+/// A command as somebody would type it, with its folder and what it finds in its environment beyond ours.
 #[must_use]
 pub fn shown(commands: &[Command]) -> String {
     let one = |command: &Command| {
+        let folder = command.get_current_dir().map(|folder| format!("cd {} && ", quoted(&folder.to_string_lossy())));
+        let set = command.get_envs().filter_map(|(name, value)| Some((name.to_string_lossy(), value?)));
+        let set = set.map(|(name, value)| format!("{name}={}", quoted(&value.to_string_lossy())));
         let words = std::iter::once(command.get_program()).chain(command.get_args());
-        words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+        let words = set.chain(words.map(|word| quoted(&word.to_string_lossy())));
+        folder.unwrap_or_default() + &words.collect::<Vec<_>>().join(" ")
     };
     commands.iter().map(one).collect::<Vec<_>>().join(" | ")
 }
@@ -221,6 +240,23 @@ mod tests {
     }
 
     #[test]
+    fn of_much_that_is_said_the_end_is_kept() {
+        let ran =
+            run(vec![sh("i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i >&2; done")], Stdout::Null).unwrap();
+        assert!(ran.stderr.ends_with("line 3000\n") && ran.stderr.len() == STDERR_MAX as usize, "{}", ran.stderr.len());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn bytes_that_go_through_calls_are_counted_for_children_of_children_too() {
+        // `cat` is a child of the shell; the bytes go through a pipe, so two processes read them and two write them.
+        let ran = run(vec![sh("head -c 3000000 /dev/zero; true"), sh("cat; true")], Stdout::Null).unwrap();
+        let (read, written) = (ran.usage.read_bytes.unwrap(), ran.usage.written_bytes.unwrap());
+        assert!((6_000_000..6_500_000).contains(&read), "{read}");
+        assert!((6_000_000..6_100_000).contains(&written), "{written}");
+    }
+
+    #[test]
     fn a_writer_notices_that_its_reader_is_gone() {
         // Would hang if this process kept the reading end of the pipe.
         let ran = run(vec![sh("while echo y; do :; done 2>/dev/null"), sh("exit 1")], Stdout::Null).unwrap();
@@ -251,5 +287,8 @@ mod tests {
         let mut tar = Command::new("tar");
         tar.args(["-C", "a folder", "-cf", "-", "."]);
         assert_eq!(shown(&[tar, sh("it's")]), r"tar -C 'a folder' -cf - . | sh -c 'it'\''s'");
+        let mut borg = Command::new("borg");
+        borg.current_dir("/a tree").env("BORG_REPO", "x y").arg("create");
+        assert_eq!(shown(&[borg]), "cd '/a tree' && BORG_REPO='x y' borg create");
     }
 }
