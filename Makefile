@@ -15,6 +15,9 @@ IO        ?=
 LEVEL     ?=
 THREADS   ?=
 ONLY      ?=
+# For make compare.
+CACHES     ?=
+CONTENDERS ?=
 
 # For the criterion suites: a name to keep figures under, a filter, and whether a part is enough.
 BASE   ?=
@@ -25,13 +28,16 @@ RUN_FLAGS = $(if $(NUM_SLOTS),--slots $(NUM_SLOTS)) $(if $(SLOT_SIZE),--slot-siz
             $(if $(IO),--io $(IO)) $(if $(LEVEL),--level $(LEVEL)) $(if $(THREADS),--threads $(THREADS)) \
             $(if $(ONLY),--only $(ONLY))
 
+COMPARE_FLAGS = $(if $(LEVEL),--level $(LEVEL)) $(if $(THREADS),--threads $(THREADS)) $(if $(ONLY),--only $(ONLY)) \
+                $(if $(CACHES),--caches $(CACHES)) $(if $(CONTENDERS),--contenders '$(CONTENDERS)')
+
 SUITES = $(if $(QUICK),CARRACK_BENCH_QUICK=1) $(CARGO) bench -p carrack-bench --bench suites --
 # A regular expression for names of benchmarks, which must fit from the start of one of their parts on: ring, not uring.
 SELECT = $(if $(FILTER),'(^|/)($(FILTER))')
 
 RELEASE = target/release
 
-.PHONY: help build corpus run compare test test-rust test-loom test-interop bench bench-quick bench-compare lint \
+.PHONY: help build corpus run compare aa test test-rust test-loom test-interop bench bench-quick bench-compare lint \
         advisories doc clean
 
 help: ## list the targets
@@ -40,6 +46,7 @@ help: ## list the targets
 	@echo 'Variables: CORPUS_SCALE=$(CORPUS_SCALE) CORPUS_SEED=$(CORPUS_SEED) ONLY=source,tiny IO=uring|pool|pread|mmap'
 	@echo '           NUM_SLOTS=n SLOT_SIZE=4MiB LEVEL=n THREADS=n'
 	@echo '           of the bench targets: BASE=name FILTER=pack/uring, of bench-compare also QUICK=1'
+	@echo '           CACHES=hot,data-cold,cold CONTENDERS="tar|zstd,naive,carrack" (compare)'
 
 build: ## build the programs, optimised
 	$(CARGO) build --release --workspace --bins
@@ -50,8 +57,11 @@ corpus: build ## generate the corpora that are not there yet
 run: corpus ## pack, verify, unpack and compare every corpus with every backend
 	$(RELEASE)/carrack-bench run --corpus $(CORPUS) --results $(RESULTS) $(RUN_FLAGS)
 
-compare: corpus ## time carrack against tar and zstd, interleaved
-	$(RELEASE)/carrack-bench floors --corpus $(CORPUS) --results $(RESULTS)
+compare: corpus ## time carrack against every archiver that is installed, interleaved
+	$(RELEASE)/carrack-bench compare --corpus $(CORPUS) --results $(RESULTS) $(COMPARE_FLAGS)
+
+aa: corpus ## time carrack against itself: how many 95% intervals hold 1?
+	$(RELEASE)/carrack-bench aa --corpus $(CORPUS) --results $(RESULTS)
 
 test: test-rust test-loom test-interop ## run every test
 

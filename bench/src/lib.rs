@@ -12,11 +12,15 @@
 //! | [`contender`] | who can be measured: the engine with each backend, and the naive one |
 //! | [`child`] | what a process under measurement does, and the JSON that it answers |
 //! | [`run`] | every corpus × backend: pack, verify, unpack, compare |
-//! | [`floors`] | randomised interleaved rounds against `tar` and `zstd`, and the floors |
+//! | [`compare`] | randomised interleaved rounds against other archivers, and the floors; a contender against itself |
+//! | [`roofline`] | how fast each part of packing could be alone |
+//! | [`slowed`] | a backend that begins late: a planted slow-down |
 
 pub mod child;
+pub mod compare;
 pub mod contender;
-pub mod floors;
 pub mod naive;
 pub mod program;
+pub mod roofline;
 pub mod run;
+pub mod slowed;

@@ -1,17 +1,18 @@
 //! The command line of `carrack-bench`.
 //!
 //! Exit code 0: measured, and all was right; 1: something was not (said on standard error); 2: nothing could be measured,
-//! or the arguments were wrong.
+//! or the arguments were wrong; 128 and its number after a signal, when what had been measured is saved.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::child::Task;
-use crate::floors::{self, FloorsArgs};
+use crate::compare::aa::{self, AaArgs};
+use crate::compare::{self, CompareArgs};
 use crate::run::{self, RunArgs};
 
-/// Measure Carrack: every corpus through every backend, or side by side with tar and zstd
+/// Measure Carrack: every corpus through every backend, or side by side with other archivers
 #[derive(Debug, Parser)]
 #[command(name = "carrack-bench", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Args {
@@ -22,15 +23,23 @@ struct Args {
 const EXAMPLES: &str = "Examples:
   carrack-bench run                              every corpus in ./corpus, every backend
   carrack-bench run --only source --io pread     one corpus, one backend
-  carrack-bench floors                           against tar and zstd, seven rounds
-  carrack-bench floors --tree ~/src --rounds 15  on a tree of your own";
+  carrack-bench compare                          against every archiver that is installed, seven rounds
+  carrack-bench compare --contenders 'tar|zstd,carrack' --tree ~/src --rounds 15
+                                                 two of them, on a tree of your own
+  carrack-bench compare --caches hot,data-cold,cold --contenders naive,carrack
+                                                 with the files in memory, and without
+  carrack-bench compare --plant 3 --contenders carrack
+                                                 whether a pack that is 3% slower is found
+  carrack-bench aa                               Carrack against itself, forty times";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Pack, verify, unpack and compare every corpus with every backend
     Run(RunArgs),
-    /// Compare with tar and zstd in randomised interleaved rounds, and check the floors
-    Floors(FloorsArgs),
+    /// Compare with other archivers in randomised interleaved rounds, and check the floors
+    Compare(Box<CompareArgs>),
+    /// Compare Carrack with itself, again and again: how many 95% intervals hold 1?
+    Aa(AaArgs),
     /// One step, for a process of its own
     #[command(subcommand, hide = true)]
     Child(Task),
@@ -40,7 +49,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Run(args) => run::run(&args),
-        Command::Floors(args) => floors::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Aa(args) => aa::run(&args),
         Command::Child(task) => task.carry_out().map(|()| true),
     };
     match result {
@@ -48,7 +58,8 @@ pub fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(failure) => {
             eprintln!("carrack-bench: {failure}");
-            ExitCode::from(2)
+            let code = failure.signal().and_then(|signal| u8::try_from(128 + signal).ok());
+            ExitCode::from(code.unwrap_or(2))
         }
     }
 }
@@ -66,18 +77,30 @@ mod tests {
     #[test]
     fn a_task_survives_its_own_arguments() {
         use crate::child::{PackTask, Settings};
+        use crate::roofline::RooflineTask;
+        use carrack_measure::cache::Cache;
         let task = Task::Pack(PackTask {
             tree: "-odd tree".into(),
             out: "out".into(),
             by: "pread".parse().unwrap(),
             sync: true,
+            delay_ns: Some(7),
             settings: Settings { level: -3, slots: Some(5), slot_size: Some(65_536), threads: Some(2) },
         });
         let tasks = [
             task,
             Task::Verify { archive: "a".into(), threads: Some(3) },
             Task::Unpack { archive: "a".into(), dest: "b".into(), threads: None },
-            Task::Compare { a: "a".into(), b: "b".into() },
+            Task::Compare { a: "a".into(), b: "b".into(), contents: true },
+            Task::Cache { paths: vec!["-a".into(), "b".into()], state: Cache::DataCold },
+            Task::Roofline(RooflineTask {
+                tree: "t".into(),
+                out: "o".into(),
+                level: -3,
+                threads: Some(2),
+                repeats: 4,
+                sync: true,
+            }),
             Task::Sample { tree: "t".into(), count: 4, seed: 9 },
         ];
         for task in tasks {

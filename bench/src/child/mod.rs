@@ -3,6 +3,7 @@
 //! What flows in: a [`Task`], as arguments. What flows out: one of the reports, or a message on standard error and exit
 //! code 2. The process that measures starts these and reads what the kernel says about them.
 
+mod contents;
 mod report;
 mod task;
 

@@ -6,7 +6,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
+use carrack_backends::read::choose::{ReadOptions, open_backend};
+use carrack_backends::sink::{self, FileSinkOptions};
 use carrack_engine::archive::Archive;
 use carrack_engine::codec::Codec;
 use carrack_engine::control::Escaped;
@@ -18,9 +21,13 @@ use carrack_fixtures::rng::Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::contents;
 use super::report::{Compared, Complaint, Counted, Packed, Sampled, Times, Unpacked, Verified};
 use crate::contender::Contender;
 use crate::naive::{Naive, walk};
+use crate::roofline::RooflineTask;
+use crate::slowed::Slowed;
+use carrack_measure::cache::{Cache, Files};
 use carrack_measure::error::{Context, Failure, Result};
 use carrack_measure::units::parse_size;
 
@@ -70,6 +77,9 @@ pub struct PackTask {
     /// Make the archive durable
     #[arg(long)]
     pub sync: bool,
+    /// Wait so long before the first read, ns (engine only): a planted slow-down
+    #[arg(long, value_name = "NS")]
+    pub delay_ns: Option<u64>,
     #[command(flatten)]
     /// How
     pub settings: Settings,
@@ -104,7 +114,21 @@ pub enum Task {
         a: PathBuf,
         /// The second
         b: PathBuf,
+        /// Only the bytes of regular files count
+        #[arg(long)]
+        contents: bool,
     },
+    /// Bring files into a cache state and look at it
+    Cache {
+        /// Files and folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// The state
+        #[arg(long)]
+        state: Cache,
+    },
+    /// Measure how fast each part of packing could be alone
+    Roofline(RooflineTask),
     /// Read all files of a folder, so that they are in the page cache, and draw some of them
     Sample {
         /// The folder
@@ -128,6 +152,8 @@ impl Task {
             Task::Unpack { .. } => "unpack",
             Task::Compare { .. } => "compare",
             Task::Sample { .. } => "sample",
+            Task::Cache { .. } => "cache",
+            Task::Roofline(_) => "roofline",
         }
     }
 
@@ -138,9 +164,10 @@ impl Task {
         let threads = |threads: &Option<usize>| threads.map(|n| OsString::from(format!("--threads={n}")));
         let mut paths: Vec<&Path> = Vec::new();
         match self {
-            Task::Pack(PackTask { tree, out, by, sync, settings }) => {
+            Task::Pack(PackTask { tree, out, by, sync, delay_ns, settings }) => {
                 args.push(format!("--by={by}").into());
                 args.extend(sync.then(|| "--sync".into()));
+                args.extend(delay_ns.map(|ns| format!("--delay-ns={ns}").into()));
                 args.extend(settings.args());
                 paths.extend([tree.as_path(), out]);
             }
@@ -152,7 +179,20 @@ impl Task {
                 args.extend(threads(n));
                 paths.extend([archive.as_path(), dest]);
             }
-            Task::Compare { a, b } => paths.extend([a.as_path(), b]),
+            Task::Compare { a, b, contents } => {
+                args.extend(contents.then(|| "--contents".into()));
+                paths.extend([a.as_path(), b]);
+            }
+            Task::Cache { paths: files, state } => {
+                args.push(format!("--state={state}").into());
+                paths.extend(files.iter().map(PathBuf::as_path));
+            }
+            Task::Roofline(RooflineTask { tree, out, level, threads: n, repeats, sync }) => {
+                args.extend([format!("--level={level}"), format!("--repeats={repeats}")].map(OsString::from));
+                args.extend(threads(n));
+                args.extend(sync.then(|| "--sync".into()));
+                paths.extend([tree.as_path(), out]);
+            }
             Task::Sample { tree, count, seed } => {
                 args.extend([format!("--count={count}"), format!("--seed={seed}")].map(OsString::from));
                 paths.push(tree);
@@ -172,7 +212,10 @@ impl Task {
             Task::Pack(task) => answer(&task.carry_out()?),
             Task::Verify { archive, threads } => answer(&verify(archive, *threads)?),
             Task::Unpack { archive, dest, threads } => answer(&unpack(archive, dest, *threads)?),
-            Task::Compare { a, b } => answer(&compare(a, b)?),
+            Task::Compare { a, b, contents: false } => answer(&compare(a, b)?),
+            Task::Compare { a, b, contents: true } => answer(&contents::compare(a, b)),
+            Task::Cache { paths, state } => answer(&state.prepare(&Files::below(paths))?),
+            Task::Roofline(task) => answer(&task.carry_out()?),
             Task::Sample { tree, count, seed } => answer(&sample(tree, *count, *seed)?),
         }
     }
@@ -197,7 +240,18 @@ impl PackTask {
                 if let Some(threads) = threads {
                     packer = packer.threads(threads);
                 }
-                let report = packer.pack(&self.out).map_err(|error| Failure::new(error.to_string()))?;
+                let report = match self.delay_ns {
+                    None => packer.pack(&self.out),
+                    Some(ns) => {
+                        let options = ReadOptions { choice: io, ..ReadOptions::default() };
+                        let (backend, notes) = open_backend(&options).map_err(|e| Failure::new(e.to_string()))?;
+                        let backend = Slowed::new(backend, Duration::from_nanos(ns));
+                        let file = FileSinkOptions { force: false, sync: self.sync };
+                        let sink = sink::create(&self.out, file).at("create", &self.out)?;
+                        packer.pack_with(Box::new(backend), notes, sink)
+                    }
+                };
+                let report = report.map_err(|error| Failure::new(error.to_string()))?;
                 Ok(Packed {
                     entries: report.entries,
                     files: report.files,

@@ -132,6 +132,7 @@ impl Measured<'_> {
             out: archive.to_owned(),
             by: row.contender,
             sync: !self.args.no_sync,
+            delay_ns: None,
             settings: self.args.settings.clone(),
         };
         let (usage, report) = child::run::<Packed>(&Task::Pack(task))?;
@@ -159,7 +160,7 @@ impl Measured<'_> {
         complain(row, "while unpacking", &report.warnings);
         row.unpack = Some(Step { usage, report });
         self.begin(row, "compare");
-        let task = Task::Compare { a: self.tree.to_owned(), b: copy.to_owned() };
+        let task = Task::Compare { a: self.tree.to_owned(), b: copy.to_owned(), contents: false };
         let (usage, report) = child::run::<Compared>(&task)?;
         self.end(left);
         complain(row, "the unpacked tree differs", &beyond(&report.differences, &unreadable));

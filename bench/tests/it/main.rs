@@ -1,6 +1,6 @@
 //! The program as people run it, on corpora of a few hundred kilobytes.
 
-mod floors;
+mod compare;
 mod run;
 mod suites;
 mod support;

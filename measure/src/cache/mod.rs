@@ -62,11 +62,25 @@ impl Cache {
         }
     }
 
-    /// Brings the files into this state.
+    /// Brings the files into this state, and looks at them.
     ///
     /// # Errors
     /// When the kernel is not to be asked. A single file that cannot be opened is left out: whoever reads it next will
     /// say so.
+    pub fn prepare(self, files: &Files) -> Result<State> {
+        self.establish(files)?;
+        let state = State::of(files);
+        if self == Cache::Cold {
+            // To look at a file is to bring its folder and its inode back.
+            self.establish(files)?;
+        }
+        Ok(state)
+    }
+
+    /// Brings the files into this state.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Self::prepare).
     pub fn establish(self, files: &Files) -> Result<()> {
         match self {
             Cache::Hot => files.warm(),
@@ -180,9 +194,7 @@ pub struct State {
 }
 
 impl State {
-    /// Looks at the files.
-    #[must_use]
-    pub fn of(files: &Files) -> Self {
+    fn of(files: &Files) -> Self {
         let (bytes, occupied_bytes) = (files.bytes(), files.occupied_bytes());
         Self { files: files.count(), bytes, occupied_bytes, resident: resident(files) }
     }

@@ -11,6 +11,7 @@ mod reap;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
@@ -94,11 +95,18 @@ impl Ran {
         self.statuses.iter().all(ExitStatus::success)
     }
 
-    /// How it ended, with the last words: for error messages.
+    /// How it ended, with the last words: for error messages. Of a pipeline those that failed, but not those that failed
+    /// because their reader had gone.
     #[must_use]
     pub fn ending(&self) -> String {
-        let bad = self.statuses.iter().find(|status| !status.success());
-        let how = bad.map_or_else(|| "exit status: 0".to_owned(), ToString::to_string);
+        let failed = || self.statuses.iter().filter(|status| !status.success());
+        let mut by_itself: Vec<&ExitStatus> =
+            failed().filter(|status| status.signal() != Some(libc::SIGPIPE)).collect();
+        if by_itself.is_empty() {
+            by_itself = failed().collect();
+        }
+        let how = by_itself.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let how = if how.is_empty() { "exit status: 0".to_owned() } else { how };
         match self.stderr.trim() {
             "" => how,
             words => format!("{how}: {words}"),
@@ -261,6 +269,11 @@ mod tests {
         // Would hang if this process kept the reading end of the pipe.
         let ran = run(vec![sh("while echo y; do :; done 2>/dev/null"), sh("exit 1")], Stdout::Null).unwrap();
         assert!(!ran.ok());
+        // That is not why it failed.
+        let ran = run(vec![sh("kill -PIPE $$"), sh("exit 4")], Stdout::Null).unwrap();
+        assert_eq!(ran.ending(), "exit status: 4");
+        let ran = run(vec![sh("exit 5"), sh("exit 4")], Stdout::Null).unwrap();
+        assert_eq!(ran.ending(), "exit status: 5, exit status: 4");
     }
 
     #[test]
