@@ -24,6 +24,10 @@ BASE   ?=
 FILTER ?=
 QUICK  ?=
 
+# For `make tune`: the tree to measure with (a generated one if there is none), and the time for it.
+TREE      ?=
+BUDGET    ?=
+
 RUN_FLAGS = $(if $(NUM_SLOTS),--slots $(NUM_SLOTS)) $(if $(SLOT_SIZE),--slot-size $(SLOT_SIZE)) \
             $(if $(IO),--io $(IO)) $(if $(LEVEL),--level $(LEVEL)) $(if $(THREADS),--threads $(THREADS)) \
             $(if $(ONLY),--only $(ONLY))
@@ -37,7 +41,7 @@ SELECT = $(if $(FILTER),'(^|/)($(FILTER))')
 
 RELEASE = target/release
 
-.PHONY: help build corpus run compare aa test test-rust test-loom test-interop bench bench-quick bench-compare lint \
+.PHONY: help build corpus run compare aa tune test test-rust test-loom test-interop bench bench-quick bench-compare lint \
         advisories doc clean
 
 help: ## list the targets
@@ -47,6 +51,7 @@ help: ## list the targets
 	@echo '           NUM_SLOTS=n SLOT_SIZE=4MiB LEVEL=n THREADS=n'
 	@echo '           of the bench targets: BASE=name FILTER=pack/uring, of bench-compare also QUICK=1'
 	@echo '           CACHES=hot,data-cold,cold CONTENDERS="tar|zstd,naive,carrack" (compare)'
+	@echo '           TREE=dir BUDGET=5m (tune)'
 
 build: ## build the programs, optimised
 	$(CARGO) build --release --workspace --bins
@@ -62,6 +67,10 @@ compare: corpus ## time carrack against every archiver that is installed, interl
 
 aa: corpus ## time carrack against itself: how many 95% intervals hold 1?
 	$(RELEASE)/carrack-bench aa --corpus $(CORPUS) --results $(RESULTS)
+
+tune: build ## find the settings that suit this machine (ONLY=slots,io,... restricts it) and remember them
+	$(RELEASE)/carrack tune $(TREE) --work $(RESULTS) --results $(RESULTS) \
+	    $(if $(BUDGET),--budget $(BUDGET)) $(if $(ONLY),--only $(ONLY))
 
 test: test-rust test-loom test-interop ## run every test
 

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use carrack_backends::read::choose::IoChoice;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
+use serde::{Deserialize, Serialize};
 
+use crate::tune::args::TuneArgs;
 use crate::{help, size};
 
 /// Packs a directory tree into one file: fast, every file one seek away, every byte proved by BLAKE3
@@ -47,6 +49,7 @@ pub(crate) enum Command {
     Cat(CatArgs),
     Verify(VerifyArgs),
     Info(InfoArgs),
+    Tune(TuneArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -106,13 +109,18 @@ pub(crate) struct PackArgs {
     #[arg(long, help_heading = "Selection")]
     pub(crate) one_file_system: bool,
 
-    /// How files are read
-    #[arg(long, value_enum, default_value_t = IoName::Auto, value_name = "BACKEND", help_heading = "Speed")]
-    pub(crate) io: IoName,
+    /// How files are read [default: auto]
+    // Without a default of clap's: what carrack tune found stands in for what was not given.
+    #[arg(long, value_enum, value_name = "BACKEND", help_heading = "Speed")]
+    pub(crate) io: Option<IoName>,
 
     /// Threads that read, with --io pool
     #[arg(long, value_name = "N", help_heading = "Speed")]
     pub(crate) readers: Option<NonZeroUsize>,
+
+    /// Reads in flight at once, with --io uring
+    #[arg(long, value_name = "N", help_heading = "Speed")]
+    pub(crate) depth: Option<NonZeroU32>,
 
     /// Bypass the page cache for files of at least this size; 1MiB if none is given
     #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "1MiB")]
@@ -130,6 +138,10 @@ pub(crate) struct PackArgs {
     /// Threads that hash and compress [default: one a core]
     #[arg(long, value_name = "N", help_heading = "Speed")]
     pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Ignore the settings that carrack tune found for this machine
+    #[arg(long, help_heading = "Speed")]
+    pub(crate) no_tune: bool,
 
     /// Do not wait until the archive is on the disk
     #[arg(long, help_heading = "Speed")]
@@ -186,6 +198,10 @@ pub(crate) struct UnpackArgs {
     /// Wait until everything is on the disk
     #[arg(long)]
     pub(crate) sync: bool,
+
+    /// Ignore the settings that carrack tune found for this machine
+    #[arg(long)]
+    pub(crate) no_tune: bool,
 
     /// Threads that decode and check [default: one a core]
     #[arg(long, value_name = "N")]
@@ -304,7 +320,8 @@ pub(crate) enum DedupName {
 }
 
 /// Names of the ways to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum IoName {
     /// The best that the machine allows
     Auto,

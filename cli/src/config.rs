@@ -41,6 +41,7 @@ pub(crate) struct Pack {
     pub(crate) dedup: Dedup,
     pub(crate) io: IoChoice,
     pub(crate) readers: Option<usize>,
+    pub(crate) depth: Option<u32>,
     /// Bytes.
     pub(crate) direct: Option<u64>,
     pub(crate) slots: Option<u32>,
@@ -77,8 +78,9 @@ impl Pack {
             codec,
             block_size,
             dedup: if args.no_dedup || args.dedup == DedupName::None { Dedup::None } else { Dedup::File },
-            io: args.io.into(),
+            io: args.io.unwrap_or(IoName::Auto).into(),
             readers: args.readers.map(Into::into),
+            depth: args.depth.map(Into::into),
             direct: args.direct,
             slots: args.slots.map(Into::into),
             slot_size: args.slot_size,
@@ -111,6 +113,9 @@ impl Pack {
         if let Some(n) = self.readers {
             packer = packer.readers(n);
         }
+        if let Some(n) = self.depth {
+            packer = packer.depth(n);
+        }
         if let Some(n) = self.slots {
             packer = packer.slots(n);
         }
@@ -134,11 +139,12 @@ impl Pack {
             Codec::Zstd { level } => format!("zstd level {level}"),
         };
         format!(
-            "codec {codec}, block {}, dedup {}, io {}, readers {}, direct {}, slots {} of {}, threads {}, {} exclude {}, sync {}",
+            "codec {codec}, block {}, dedup {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, {} exclude {}, sync {}",
             Human(self.block_size.into()),
             if self.dedup == Dedup::None { "none" } else { "file" },
             self.io,
             or_auto(self.readers),
+            or_auto(self.depth),
             self.direct.map_or_else(|| "off".to_owned(), |bytes| format!("from {}", Human(bytes))),
             or_auto(self.slots),
             or_auto(self.slot_size.map(|bytes| Human(bytes.into()))),
@@ -193,10 +199,14 @@ fn block_size(bytes: Option<u32>) -> Result<u32> {
 }
 
 fn check_io(args: &PackArgs) -> Result<()> {
-    if args.readers.is_some() && !matches!(args.io, IoName::Auto | IoName::Pool) {
+    let io = args.io.unwrap_or(IoName::Auto);
+    if args.readers.is_some() && !matches!(io, IoName::Auto | IoName::Pool) {
         return Err(usage("--readers belongs to --io pool: the other backends read with one thread"));
     }
-    if args.direct.is_some() && args.io == IoName::Mmap {
+    if args.depth.is_some() && !matches!(io, IoName::Auto | IoName::Uring) {
+        return Err(usage("--depth belongs to --io uring: the other backends have no queue in the kernel"));
+    }
+    if args.direct.is_some() && io == IoName::Mmap {
         return Err(usage("--direct goes with --io uring, pool or pread: a mapped file is always in the page cache"));
     }
     if args.slot_size == Some(0) {
@@ -309,6 +319,7 @@ mod tests {
     #[test]
     fn flags_that_would_have_no_effect_are_refused() {
         assert!(complaint(&["a", "-o", "-", "--io", "uring", "--readers", "2"]).contains("--io pool"));
+        assert!(complaint(&["a", "-o", "-", "--io", "pread", "--depth", "2"]).contains("--io uring"));
         assert!(complaint(&["a", "-o", "-", "--io", "mmap", "--direct"]).contains("page cache"));
         assert!(complaint(&["a", "-o", "-", "--slot-size", "0"]).contains("--slot-size"));
     }

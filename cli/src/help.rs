@@ -111,6 +111,27 @@ Examples:
 
 A ratio is stored bytes divided by raw bytes: smaller is better.";
 
+/// `carrack tune --help`.
+pub(crate) const TUNE: &str = "\
+Examples:
+  carrack tune /srv/data
+      A minute of trying: packs and unpacks a part of /srv/data with many settings, and remembers the best.
+  carrack pack /srv/data -o data.crk --verbose
+      Uses what is remembered, and says so. A flag that is given wins; --no-tune ignores all of it.
+  carrack tune /srv/data --budget 10m --for pack --cache cold
+      Longer, for packing what is not in memory (as root).
+  carrack tune --only slots,threads
+      With a generated folder; only the number and size of read buffers, and the threads.
+  carrack tune src --exhaustive 3 --results results
+      Every setting of the grid three times, and all runs as results/tune.json.
+  carrack tune --show
+      What is remembered, for which file system, and why.
+  carrack tune --forget
+      Forget it.
+
+Settings are searched by successive halving; the best few are then measured again side by side with the defaults. What
+is remembered changes how fast an archive is made, not one byte of it. Where nothing is surely better, the defaults stay.";
+
 /// `carrack completions --help`.
 pub(crate) const COMPLETIONS: &str = "\
 Examples:

@@ -10,6 +10,7 @@
 //! | [`cmd`] | one file a command: calls the engine and shows what came of it |
 //! | [`output`] | standard output and error: colours, escapes, messages, closed pipes |
 //! | [`progress`], [`signals`] | how a run is followed and stopped |
+//! | [`tune`] | the tuner: what is tried, what is remembered, how it is used |
 //! | [`rows`], [`select`] | how an entry is listed, and which entries are |
 //! | [`size`], [`time`] | sizes and times as text |
 //! | [`stats`] | how long the stages took: a table, JSON, a histogram log |
@@ -28,6 +29,7 @@ mod signals;
 mod size;
 mod stats;
 mod time;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -53,11 +55,12 @@ fn main() -> ExitCode {
 fn run(command: Command, ui: &Ui) -> Result<Exit, Error> {
     match command {
         Command::Pack(args) => cmd::pack::run(args, ui),
-        Command::Unpack(args) => cmd::unpack::run(&args, ui),
+        Command::Unpack(args) => cmd::unpack::run(args, ui),
         Command::List(args) => cmd::list::run(&args, ui),
         Command::Cat(args) => cmd::cat::run(&args, ui),
         Command::Verify(args) => cmd::verify::run(&args, ui),
         Command::Info(args) => cmd::info::run(&args, ui),
+        Command::Tune(args) => tune::run(&args, ui),
         Command::Completions(args) => cmd::completions::run(&args, ui),
         Command::Man(args) => cmd::man::run(&args, ui),
     }

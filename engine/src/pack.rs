@@ -30,7 +30,15 @@ use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
 /// costs: each page must be zeroed by the kernel once, and falls out of the cache until its turn comes again.
 const SLOTS_BYTES_DEFAULT: usize = 8 << 20;
 /// Least size of a slot by default, bytes: hand-overs between threads cost microseconds, so they should be rare.
-const SLOT_SIZE_DEFAULT: usize = 1 << 20;
+pub const SLOT_SIZE_DEFAULT: usize = 1 << 20;
+
+/// NUM_SLOTS by default, for slots of so many bytes (more than 0) and so many threads that hash and compress.
+#[must_use]
+pub fn slots_default(threads: usize, slot_size: usize) -> u32 {
+    // A few for reading, one a worker under compression, one a worker in between.
+    let by_threads = threads.saturating_mul(2).saturating_add(4);
+    u32::try_from(by_threads.max(SLOTS_BYTES_DEFAULT / slot_size)).unwrap_or(u32::MAX)
+}
 
 /// What is stored only once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -202,6 +210,13 @@ impl Packer {
     #[must_use]
     pub fn readers(mut self, threads: usize) -> Self {
         self.read.threads = threads;
+        self
+    }
+
+    /// Reads that the `uring` backend has in flight at once.
+    #[must_use]
+    pub fn depth(mut self, depth: u32) -> Self {
+        self.read.depth = depth;
         self
     }
 
@@ -410,9 +425,7 @@ impl Packer {
         let threads = self.threads.unwrap_or_else(default_threads);
         let slot_size = self.slot_size.map_or(SLOT_SIZE_DEFAULT, |bytes| bytes as usize);
         let slot_size = slot_size.max(1).next_multiple_of(block_size);
-        // A few for reading, one a worker under compression, one a worker in between.
-        let by_threads = 2 * threads + 4;
-        let slots = self.slots.unwrap_or_else(|| by_threads.max(SLOTS_BYTES_DEFAULT / slot_size) as u32);
+        let slots = self.slots.unwrap_or_else(|| slots_default(threads, slot_size));
         // No more than there is to read: a backend that registers the arena makes all of it resident.
         let loads = plan.blocks().div_ceil(slot_size / block_size);
         let slots = slots.min(u32::try_from(loads).unwrap_or(u32::MAX).max(2));

@@ -129,6 +129,23 @@ pub(crate) fn chosen(text: &str) -> String {
     text.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(word, _)| word).to_owned()
 }
 
+/// What tells this machine from others, whatever it is busy with: its name, its processor, its cores, its system.
+#[must_use]
+pub fn key() -> String {
+    let uname = rustix::system::uname();
+    let cpu = field("/proc/cpuinfo", "model name");
+    let cpu = if cpu.is_empty() { std::env::consts::ARCH } else { &cpu };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}: {cores} × {cpu}, {}", uname.nodename().to_string_lossy(), std::env::consts::OS)
+}
+
+/// Type and device of the file system that a path lies on, such as `ext4 on /dev/sda1`: that of the longest mount point
+/// that the path begins with. Empty where it cannot be found out.
+#[must_use]
+pub fn filesystem(path: &Path) -> String {
+    Mount::of(path).shown()
+}
+
 /// The file system that a path lies on. Empty when it was not found.
 #[derive(Default)]
 struct Mount {
@@ -175,6 +192,13 @@ mod tests {
         }
         assert!(!host.line().is_empty());
         assert!(host.versions["rustc"].starts_with("rustc 1."), "{:?}", host.versions);
+    }
+
+    #[test]
+    fn the_key_of_a_machine_stays_and_has_one_line() {
+        assert_eq!(key(), key());
+        assert!(key().contains(std::env::consts::OS) && !key().contains('\n'), "{}", key());
+        assert_eq!(filesystem(Path::new("/no/such/path")), "");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | [`host`], [`device`] | facts about the machine and its disks |
 //! | [`work`] | the folder where archives and trees come and go meanwhile |
 //! | [`progress`] | how far a run has come |
+//! | [`tune`] | finding the settings that suit a machine |
 //! | [`table`], [`units`] | tables and numbers for people |
 //! | [`error`] | why a measurement could not be made |
 
@@ -23,5 +24,6 @@ pub mod process;
 pub mod progress;
 pub mod stats;
 pub mod table;
+pub mod tune;
 pub mod units;
 pub mod work;

@@ -33,7 +33,7 @@ impl fmt::Display for Pace {
 }
 
 /// A number and its noun: `1 entry`, `2 entries`.
-fn count(n: u64, one: &str, many: &str) -> String {
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 

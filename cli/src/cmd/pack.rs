@@ -16,8 +16,10 @@ use crate::output::{Ui, stdout_error};
 use crate::progress::Bar;
 use crate::size::Both;
 use crate::stats::{Operation, Stats};
+use crate::tune;
 
-pub(crate) fn run(args: PackArgs, ui: &Ui) -> Result<Exit> {
+pub(crate) fn run(mut args: PackArgs, ui: &Ui) -> Result<Exit> {
+    tune::apply::to_pack(&mut args, ui);
     let stats_args = args.stats.clone();
     let config = Pack::resolve(args)?;
     if config.target == Target::Stdout && ui.out_is_terminal {

@@ -16,8 +16,10 @@ use crate::progress::Bar;
 use crate::select;
 use crate::size::Both;
 use crate::stats::{Operation, Stats};
+use crate::tune;
 
-pub(crate) fn run(args: &UnpackArgs, ui: &Ui) -> Result<Exit> {
+pub(crate) fn run(mut args: UnpackArgs, ui: &Ui) -> Result<Exit> {
+    tune::apply::to_unpack(&mut args, ui);
     let patterns = select::patterns(&args.patterns)?;
     let stats = Stats::resolve(&args.stats, Operation::Unpack, ui)?;
     let begin = Instant::now();

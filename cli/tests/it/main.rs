@@ -14,3 +14,4 @@ mod stats;
 mod support;
 mod teaching;
 mod terminal;
+mod tune;

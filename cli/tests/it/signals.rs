@@ -31,7 +31,7 @@ fn start(place: &Place, target: &str) -> Child {
 }
 
 /// Waits until the child catches a signal.
-fn wait_until_catching(child: &Child, signal: u32) {
+pub(crate) fn wait_until_catching(child: &Child, signal: u32) {
     loop {
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("the child is still at work");
@@ -42,7 +42,7 @@ fn wait_until_catching(child: &Child, signal: u32) {
     }
 }
 
-fn send(child: &Child, signal: u32) {
+pub(crate) fn send(child: &Child, signal: u32) {
     let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }

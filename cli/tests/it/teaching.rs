@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Place, call, carrack, run};
 
-const COMMANDS: [&str; 8] = ["pack", "unpack", "list", "cat", "verify", "info", "completions", "man"];
+const COMMANDS: [&str; 9] = ["pack", "unpack", "list", "cat", "verify", "info", "tune", "completions", "man"];
 
 #[test]
 fn alone_it_shows_help() {

@@ -194,7 +194,9 @@ pub struct State {
 }
 
 impl State {
-    fn of(files: &Files) -> Self {
+    /// Looks at the files.
+    #[must_use]
+    pub fn of(files: &Files) -> Self {
         let (bytes, occupied_bytes) = (files.bytes(), files.occupied_bytes());
         Self { files: files.count(), bytes, occupied_bytes, resident: resident(files) }
     }
