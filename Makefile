@@ -40,8 +40,11 @@ SUITES = $(if $(QUICK),CARRACK_BENCH_QUICK=1) $(CARGO) bench -p carrack-bench --
 SELECT = $(if $(FILTER),'(^|/)($(FILTER))')
 
 RELEASE = target/release
+REPORT  = $(RELEASE)/carrack-bench report --results $(RESULTS)
+# Behind a measurement: the page shows it too, unless there was none; what make says is what the measurement said.
+REFRESH = status=$$?; [ $$status -gt 1 ] || $(REPORT) || true; exit $$status
 
-.PHONY: help build corpus run compare aa tune test test-rust test-loom test-interop bench bench-quick bench-compare lint \
+.PHONY: help build corpus run compare aa tune report test test-rust test-loom test-interop bench bench-quick bench-compare lint \
         advisories doc clean
 
 help: ## list the targets
@@ -60,17 +63,20 @@ corpus: build ## generate the corpora that are not there yet
 	$(RELEASE)/carrack-corpus --out $(CORPUS) --scale $(CORPUS_SCALE) --seed $(CORPUS_SEED) $(if $(ONLY),--only $(ONLY))
 
 run: corpus ## pack, verify, unpack and compare every corpus with every backend
-	$(RELEASE)/carrack-bench run --corpus $(CORPUS) --results $(RESULTS) $(RUN_FLAGS)
+	$(RELEASE)/carrack-bench run --corpus $(CORPUS) --results $(RESULTS) $(RUN_FLAGS); $(REFRESH)
 
 compare: corpus ## time carrack against every archiver that is installed, interleaved
-	$(RELEASE)/carrack-bench compare --corpus $(CORPUS) --results $(RESULTS) $(COMPARE_FLAGS)
+	$(RELEASE)/carrack-bench compare --corpus $(CORPUS) --results $(RESULTS) $(COMPARE_FLAGS); $(REFRESH)
 
 aa: corpus ## time carrack against itself: how many 95% intervals hold 1?
-	$(RELEASE)/carrack-bench aa --corpus $(CORPUS) --results $(RESULTS)
+	$(RELEASE)/carrack-bench aa --corpus $(CORPUS) --results $(RESULTS); $(REFRESH)
 
 tune: build ## find the settings that suit this machine (ONLY=slots,io,... restricts it) and remember them
 	$(RELEASE)/carrack tune $(TREE) --work $(RESULTS) --results $(RESULTS) \
 	    $(if $(BUDGET),--budget $(BUDGET)) $(if $(ONLY),--only $(ONLY))
+
+report: build ## show all that was measured as one page: results/report.html
+	$(REPORT)
 
 test: test-rust test-loom test-interop ## run every test
 

@@ -15,12 +15,14 @@
 //! | [`compare`] | randomised interleaved rounds against other archivers, and the floors; a contender against itself |
 //! | [`roofline`] | how fast each part of packing could be alone |
 //! | [`slowed`] | a backend that begins late: a planted slow-down |
+//! | [`report`] | all of it as one page, and as tables |
 
 pub mod child;
 pub mod compare;
 pub mod contender;
 pub mod naive;
 pub mod program;
+pub mod report;
 pub mod roofline;
 pub mod run;
 pub mod slowed;

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::child::Task;
 use crate::compare::aa::{self, AaArgs};
 use crate::compare::{self, CompareArgs};
+use crate::report::{self, ReportArgs};
 use crate::run::{self, RunArgs};
 
 /// Measure Carrack: every corpus through every backend, or side by side with other archivers
@@ -30,7 +31,8 @@ const EXAMPLES: &str = "Examples:
                                                  with the files in memory, and without
   carrack-bench compare --plant 3 --contenders carrack
                                                  whether a pack that is 3% slower is found
-  carrack-bench aa                               Carrack against itself, forty times";
+  carrack-bench aa                               Carrack against itself, forty times
+  carrack-bench report                           results/report.html from what was measured";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -40,6 +42,8 @@ enum Command {
     Compare(Box<CompareArgs>),
     /// Compare Carrack with itself, again and again: how many 95% intervals hold 1?
     Aa(AaArgs),
+    /// Show what was measured as one page, or as tables
+    Report(ReportArgs),
     /// One step, for a process of its own
     #[command(subcommand, hide = true)]
     Child(Task),
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Aa(args) => aa::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Child(task) => task.carry_out().map(|()| true),
     };
     match result {

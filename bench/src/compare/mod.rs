@@ -7,11 +7,11 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`contenders`], [`peers`] | who takes part and what is here of them; how each is called |
-//! | [`rows`] | what is measured, and what each row is compared with |
-//! | [`place`], [`rounds`] | one run, and what belongs to its time; all of them, in order |
-//! | [`judge`], [`floors`] | from samples to ratios and verdicts |
-//! | [`document`], [`table`] | for programs, for people |
+//! | `contenders`, `peers` | who takes part and what is here of them; how each is called |
+//! | `rows` | what is measured, and what each row is compared with |
+//! | `place`, `rounds` | one run, and what belongs to its time; all of them, in order |
+//! | `judge`, `floors` | from samples to ratios and verdicts |
+//! | `document`, `table` | for programs, for people |
 //! | [`aa`] | how often an interval of the same thing twice holds 1 |
 
 pub mod aa;

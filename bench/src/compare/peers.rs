@@ -66,7 +66,7 @@ impl How {
                 Pack { syncs: true, ..Pack::of(vec![self.child("auto", sync, Some(delay_ns), tree, out)]) }
             }
             Contender::Carrack | Contender::Again | Contender::CarrackIo(_) => {
-                let mut pack = command(&self.carrack, ["pack", "--quiet"]);
+                let mut pack = command(&self.carrack, ["pack", "--quiet", "--no-tune"]);
                 pack.arg(format!("--level={}", self.level));
                 pack.args(self.threads.map(|n| format!("--threads={n}"))).args((!sync).then_some("--no-sync"));
                 if let Contender::CarrackIo(io) = contender {
@@ -160,7 +160,7 @@ impl How {
         match contender {
             Contender::Peer(peer) => Some((self.peer_unpack(peer, archive, dest), false)),
             Contender::Carrack | Contender::Again => {
-                let mut unpack = command(&self.carrack, ["unpack", "--quiet"]);
+                let mut unpack = command(&self.carrack, ["unpack", "--quiet", "--no-tune"]);
                 unpack.args(self.threads.map(|n| format!("--threads={n}"))).args(sync.then_some("--sync"));
                 unpack.arg("-C").arg(dest).arg(archive);
                 Some((vec![unpack], true))

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use carrack_fixtures::Kind;
 use serde_json::Value;
@@ -293,7 +293,8 @@ fn a_signal_ends_it_and_what_there_is_is_saved() {
     let ring = Ring::new(&[Kind::Csv], 0.003);
     let args = ["--only", "csv", "--rounds", "1000", "--operations", "pack", "--contenders", "naive,carrack"];
     let log = ring.bin.join("log");
-    let mut running = ring.command("compare", &args).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    let mut running =
+        ring.command("compare", &args).stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
     for _ in 0..1200 {
         if fs::read_to_string(&log).unwrap().contains("round 2 done") {
             break;

@@ -6,11 +6,12 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use carrack_engine::control::Cancel;
+use carrack_engine::control::{Cancel, Escaped};
 use carrack_engine::error::{Error, ErrorKind, Result};
 use carrack_fixtures::corpus::remove_tree;
 use carrack_measure::cache::{Cache, Files, State};
@@ -22,8 +23,11 @@ use super::progress::Show;
 use super::sample::Sample;
 use super::settings::Settings;
 
-/// So many runs of the defaults may find contents on the disk that should be in memory.
+/// So often is read and looked at what should be in memory before it is said not to stay there.
 const HOT_CHANCES: u32 = 4;
+
+/// This share of all pages is enough then: on a busy machine some are always on their way out.
+const HOT_ENOUGH: f64 = 0.9;
 
 /// A folder of our own, removed with all that is in it.
 #[derive(Debug)]
@@ -32,11 +36,24 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes it inside `beside`.
+    /// Makes it in `work` if that was asked for; otherwise beside the tree where that can be written to, or where
+    /// temporary files go.
     ///
     /// # Errors
-    /// What the file system says.
-    pub(super) fn new(beside: &Path) -> std::io::Result<Self> {
+    /// Of kind `Output`.
+    pub(super) fn find(work: Option<&Path>, tree: Option<&Path>) -> Result<Self> {
+        let beside = tree.and_then(|tree| tree.canonicalize().ok()).and_then(|tree| tree.parent().map(Path::to_owned));
+        if let (None, Some(scratch)) = (work, beside.and_then(|beside| Self::new(&beside).ok())) {
+            return Ok(scratch);
+        }
+        let place = work.map_or_else(std::env::temp_dir, Path::to_owned);
+        fs::create_dir_all(&place).and_then(|()| Self::new(&place)).map_err(|error| {
+            let place = Escaped(place.as_os_str().as_bytes()).to_string();
+            Error::with(ErrorKind::Output, format!("{place}: cannot make a folder to work in"), error)
+        })
+    }
+
+    fn new(beside: &Path) -> std::io::Result<Self> {
         Ok(Self { path: tempfile::Builder::new().prefix(".carrack-tune-").tempdir_in(beside)?.keep() })
     }
 
@@ -75,6 +92,8 @@ pub(super) struct Bench<'a> {
     files: Files,
     state: State,
     candidates: Vec<Settings>,
+    /// Whether the last run found everything in memory.
+    is_hot: bool,
     /// Runs that did not have what the state of the cache promises.
     pub(super) not_held: u64,
     pub(super) runs: u64,
@@ -95,7 +114,7 @@ impl<'a> Bench<'a> {
     fn new(lab: &'a Lab<'a>, operation: Operation, inputs: Vec<OsString>, roots: &[PathBuf]) -> Self {
         let files = Files::below(roots);
         let state = State::of(&files);
-        Self { lab, operation, inputs, files, state, candidates: Vec::new(), not_held: 0, runs: 0 }
+        Self { lab, operation, inputs, files, state, candidates: Vec::new(), is_hot: false, not_held: 0, runs: 0 }
     }
 
     /// What the candidates are, by number.
@@ -108,26 +127,18 @@ impl<'a> Bench<'a> {
         self.start(&Settings::default(), &self.lab.archive()).map(|_| ())
     }
 
-    /// The defaults once without counting, and once more: how long that takes with all that belongs to it. Others may
-    /// have emptied the page cache meanwhile, so what should be hot gets some more chances.
+    /// The defaults once without counting, and once more: how long that takes with all that belongs to it.
     ///
     /// # Errors
     /// When the defaults fail, somebody wants an end, or the state of the cache cannot be had.
     pub(super) fn calibrate(&mut self) -> Result<Duration> {
         let defaults = Settings::default();
         self.once(&defaults).map_err(|trouble| self.failed(trouble))?;
-        let mut chances = HOT_CHANCES;
-        loop {
-            let begin = Instant::now();
-            let usage = self.once(&defaults).map_err(|trouble| self.failed(trouble))?;
-            let took = begin.elapsed();
-            chances -= 1;
-            match self.check_state(&usage) {
-                Err(_) if chances > 0 && self.lab.cache == Cache::Hot => {}
-                Err(error) => return Err(error),
-                Ok(()) => return Ok(took),
-            }
-        }
+        let begin = Instant::now();
+        let usage = self.once(&defaults).map_err(|trouble| self.failed(trouble))?;
+        let took = begin.elapsed();
+        self.check_state(&usage)?;
+        Ok(took)
     }
 
     /// A trouble with the defaults as the end of it all.
@@ -141,14 +152,13 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// Whether the state of the cache can be had at all, after a run that cost `usage`.
     fn check_state(&self, usage: &Usage) -> Result<()> {
         let cache = self.lab.cache;
-        let from_disk = usage.disk_read_bytes;
-        let (bytes, occupied) = (self.state.bytes, self.state.occupied_bytes);
+        let (from_disk, occupied) = (usage.disk_read_bytes, self.state.occupied_bytes);
         let what = match cache {
-            Cache::Hot if usage.is_cold(bytes) => {
-                format!("{from_disk} of {bytes} bytes came from the disk, run after run: they do not stay in memory")
-            }
+            // Others may push something out at any time: what must be possible is that it comes in and stays for a while.
+            Cache::Hot if !self.stays() => "contents that were just read do not stay in memory".to_owned(),
             // Half is enough to see that it works at all: equal parts of files may lie in the same blocks.
             Cache::DataCold | Cache::Cold if from_disk < occupied / 2 => format!(
                 "only {from_disk} of {occupied} bytes came from the disk: this file system keeps them in memory, or does \
@@ -159,9 +169,17 @@ impl<'a> Bench<'a> {
         Err(Error::new(ErrorKind::Input, format!("--cache {cache} cannot be had here: {what}")))
     }
 
+    /// Whether what is read is in memory right after it was read. Looked at some times over.
+    fn stays(&self) -> bool {
+        (0..HOT_CHANCES).any(|_| {
+            let hot = self.lab.cache.establish(&self.files).is_ok();
+            hot && State::of(&self.files).resident.is_none_or(|share| share >= HOT_ENOUGH)
+        })
+    }
+
     fn once(&mut self, settings: &Settings) -> std::result::Result<Usage, Trouble> {
         let out = self.lab.scratch.path().join("out");
-        if self.lab.cache != Cache::Hot {
+        if self.lab.cache != Cache::Hot || !self.is_hot {
             let made = self.lab.cache.establish(&self.files);
             made.map_err(|error| Trouble::Failed(format!("--cache {}: {error}", self.lab.cache)))?;
         }
@@ -173,7 +191,10 @@ impl<'a> Bench<'a> {
             },
             Operation::Unpack => remove_tree(&out).map_err(|error| error.to_string()),
         };
-        removed.map_err(Trouble::Failed).and(ran)
+        let usage = removed.map_err(Trouble::Failed).and(ran)?;
+        // What comes from the disk now may do so again: somebody pushes it out.
+        self.is_hot = !usage.is_cold(self.state.bytes);
+        Ok(usage)
     }
 
     fn start(&self, settings: &Settings, out: &Path) -> std::result::Result<Usage, Trouble> {

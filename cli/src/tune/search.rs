@@ -43,6 +43,8 @@ const PACK: f64 = 0.6;
 const RUNS_UNPACK: u32 = 50;
 /// The search's part; the rest is the confirmation's.
 const SEARCH: f64 = 0.6;
+/// A run of unpack, with the removal of what it wrote, takes so many times as long as one of pack, at a guess.
+const UNPACK_TO_PACK: f64 = 3.0;
 /// So often is the size of the sample adapted.
 const ATTEMPTS: u32 = 3;
 /// A sample of this weight is not made smaller, bytes: starting a process takes as long.
@@ -60,16 +62,18 @@ pub(super) fn run(args: &TuneArgs, ui: &Ui) -> Result<Exit> {
     let program = std::env::current_exe()
         .map_err(|error| Error::with(ErrorKind::Input, "cannot find this program, which every run starts", error))?;
     let cancel = ui.signals.install()?;
-    let scratch = scratch(args)?;
+    let scratch = Scratch::find(args.work.as_deref(), args.inputs.first().map(PathBuf::as_path))?;
     let show = Show::new(ui, args.exhaustive.is_none().then_some(args.budget));
     let lab = Lab { program, scratch: &scratch, cache: args.cache, cancel, began, show: &show };
     let place = args.inputs.first().map_or(scratch.path(), PathBuf::as_path);
     let host = Host::look(place, scratch.path());
     let tuner = Tuner { args, lab: &lab, store: &store, defaults: &defaults, host: &host };
-    let outcomes = tuner.all(&operations);
+    let mut outcomes = Vec::new();
+    let result = tuner.all(&operations, &mut outcomes);
     show.finish();
-    let outcomes = outcomes?;
+    // What was found for one operation is not lost because the other one failed.
     tuner.conclude(&outcomes, ui)?;
+    result?;
     Ok(match ui.signals.caught() {
         Some(signal) if outcomes.iter().any(|outcome| outcome.stopped) => Exit::Signal(signal),
         _ => Exit::Done,
@@ -85,26 +89,6 @@ fn operations(args: &TuneArgs, ui: &Ui) -> Result<Vec<Operation>> {
         ui.note("pack alone is tuned: unpack has --threads only");
     }
     Ok(operations)
-}
-
-/// The folder for what comes and goes: where it was asked for, beside the tree where that can be written to, or where
-/// temporary files go.
-fn scratch(args: &TuneArgs) -> Result<Scratch> {
-    let failed = |place: &Path, error| {
-        let place = Escaped(place.as_os_str().as_bytes()).to_string();
-        Error::with(ErrorKind::Output, format!("{place}: cannot make a folder to work in"), error)
-    };
-    if let Some(work) = &args.work {
-        std::fs::create_dir_all(work).map_err(|error| failed(work, error))?;
-        return Scratch::new(work).map_err(|error| failed(work, error));
-    }
-    let beside = args.inputs.first().and_then(|input| input.canonicalize().ok());
-    let beside = beside.and_then(|input| input.parent().map(Path::to_owned));
-    if let Some(scratch) = beside.and_then(|beside| Scratch::new(&beside).ok()) {
-        return Ok(scratch);
-    }
-    let place = std::env::temp_dir();
-    Scratch::new(&place).map_err(|error| failed(&place, error))
 }
 
 struct Tuner<'a> {
@@ -128,7 +112,8 @@ struct Task {
 }
 
 impl Tuner<'_> {
-    fn all(&self, operations: &[Operation]) -> Result<Vec<Outcome>> {
+    /// One operation after the other; what came of those that were searched is there whatever happens to the others.
+    fn all(&self, operations: &[Operation], outcomes: &mut Vec<Outcome>) -> Result<()> {
         self.cache_can_be_had()?;
         let memory = self.host.memory_bytes;
         let space = |&operation| {
@@ -139,7 +124,6 @@ impl Tuner<'_> {
         let alone = spaces.len() == 1;
         let source = self.source(alone)?;
         let (sample, took) = self.sample(&source, self.run_time(alone))?;
-        let mut outcomes: Vec<Outcome> = Vec::new();
         for (operation, space) in spaces {
             if outcomes.iter().any(|outcome| outcome.stopped) {
                 break;
@@ -148,13 +132,13 @@ impl Tuner<'_> {
             let filesystem = self.filesystem(operation, &source)?;
             let (mut bench, typical, sample) = match operation {
                 Operation::Pack => (Bench::pack(self.lab, &sample), took, sample.clone()),
-                Operation::Unpack => self.unpack_bench(&source, &sample, until_ns)?,
+                Operation::Unpack => self.unpack_bench(&source, &sample, took, until_ns)?,
             };
             let input = input_of(&source, &sample);
             let task = Task { operation, space, input, filesystem, typical, until_ns };
             outcomes.push(self.tune(task, &mut bench)?);
         }
-        Ok(outcomes)
+        Ok(())
     }
 
     fn cache_can_be_had(&self) -> Result<()> {
@@ -201,23 +185,34 @@ impl Tuner<'_> {
         unreachable!("the last attempt returns")
     }
 
-    /// An archive of the sample, or of a part of it where unpacking all would take too long.
-    fn unpack_bench(&self, source: &Source, sample: &Sample, until_ns: u64) -> Result<(Bench<'_>, Duration, Sample)> {
+    /// An archive of the sample, or of a part of it where unpacking all would take too long: `packing` is how long a run
+    /// of pack takes.
+    fn unpack_bench(
+        &self,
+        source: &Source,
+        sample: &Sample,
+        packing: Duration,
+        until_ns: u64,
+    ) -> Result<(Bench<'_>, Duration, Sample)> {
+        let left = || Duration::from_nanos(until_ns.saturating_sub(self.lab.elapsed_ns())).as_secs_f64();
         let mut sample = sample.clone();
-        let mut bench = self.archived(&sample)?;
-        let mut typical = bench.calibrate()?;
-        let left = Duration::from_nanos(until_ns.saturating_sub(self.lab.elapsed_ns()));
-        let room = left.as_secs_f64() / f64::from(RUNS_UNPACK) / typical.as_secs_f64();
-        if room < 0.8 && self.args.exhaustive.is_none() && sample.amount.weight() > WEIGHT_MIN {
-            let most = ((sample.amount.weight() as f64 * room) as u64).max(WEIGHT_MIN);
-            // Nothing that is small enough is no reason to give up: what there is will do.
-            if let Ok(smaller) = source.take(most, &self.lab.scratch.path().join("sample-unpack")) {
-                sample = smaller;
-                bench = self.archived(&sample)?;
-                typical = bench.calibrate()?;
+        let mut typical = packing.mul_f64(UNPACK_TO_PACK);
+        // First by what is to be expected, then once more by what is found.
+        for attempt in 0..2 {
+            let room = left() / f64::from(RUNS_UNPACK) / typical.as_secs_f64();
+            let weight = sample.amount.weight();
+            if room < 0.7 && self.args.exhaustive.is_none() && weight > WEIGHT_MIN {
+                let most = ((weight as f64 * room) as u64).max(WEIGHT_MIN);
+                let folder = self.lab.scratch.path().join(format!("sample-unpack-{attempt}"));
+                // Nothing that is small enough is no reason to give up: what there is will do.
+                sample = source.take(most, &folder).unwrap_or(sample);
+            } else if attempt > 0 {
+                break;
             }
+            let mut bench = self.archived(&sample)?;
+            typical = bench.calibrate()?;
         }
-        Ok((bench, typical, sample))
+        Ok((Bench::unpack(self.lab), typical, sample))
     }
 
     fn archived(&self, sample: &Sample) -> Result<Bench<'_>> {
