@@ -18,7 +18,7 @@ pub struct CompareArgs {
     /// Where compare.json goes; archives and unpacked trees are here for a while too
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub results: PathBuf,
-    /// These corpora [default: source, and tiny if it is there; none with --tree]
+    /// These corpora [default: source, and tiny, without unpacking it, if it is there; none with --tree]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub only: Vec<String>,
     /// A tree of your own; may be given several times

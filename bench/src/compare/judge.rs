@@ -124,6 +124,7 @@ pub(super) mod tests {
             contenders: &contenders,
             named: false,
             base: contenders[0].contender,
+            unpacks_very_many: true,
             plant: None,
         });
         let mut outcome = Outcome::default();

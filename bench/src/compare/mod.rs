@@ -82,6 +82,7 @@ pub fn run(args: &CompareArgs) -> Result<bool> {
         contenders: &contenders,
         named,
         base,
+        unpacks_very_many: args.only.iter().any(|name| name == rows::VERY_MANY),
         plant: args.plant,
     };
     let rows = rows::rows(&choice);

@@ -46,11 +46,11 @@ impl Operation {
     }
 
     /// Whether this row makes sense at all.
-    fn is_for(self, contender: Contender, input: &Input, cache: Cache) -> bool {
+    fn is_for(self, contender: Contender, input: &Input, cache: Cache, choice: &Choice<'_>) -> bool {
         let of_very_many = contender == Contender::Carrack && input.name == VERY_MANY;
         match self {
             Operation::Pack => true,
-            Operation::Unpack => contender.unpacks(),
+            Operation::Unpack => contender.unpacks() && (input.name != VERY_MANY || choice.unpacks_very_many),
             Operation::Verify => of_very_many,
             // It reads a part of the archive only, so what came from the disk would not tell a cold run.
             Operation::Cat => of_very_many && cache == Cache::Hot,
@@ -105,6 +105,8 @@ pub(super) struct Choice<'a> {
     pub(super) named: bool,
     /// Whom all others are compared with.
     pub(super) base: Contender,
+    /// Whether the corpus of very many files is unpacked, too: that takes every contender some seconds a round.
+    pub(super) unpacks_very_many: bool,
     /// A planted slow-down, in hundredths of a percent.
     pub(super) plant: Option<u32>,
 }
@@ -124,7 +126,7 @@ pub(super) fn rows(choice: &Choice<'_>) -> Vec<Row> {
             for &operation in choice.operations {
                 let from = rows.len();
                 let mut push = |contender: Contender, missing: Option<String>| {
-                    if operation.is_for(contender, about, cache) {
+                    if operation.is_for(contender, about, cache, choice) {
                         let id = format!("{}/{cache}/{operation}/{contender}", about.name);
                         rows.push(Row { id, input, cache, operation, contender, base: None, missing });
                     }
@@ -178,12 +180,16 @@ mod tests {
     }
 
     fn ids(contenders: &[Found], named: bool, plant: Option<u32>) -> Vec<String> {
+        ids_with(contenders, named, plant, true)
+    }
+
+    fn ids_with(contenders: &[Found], named: bool, plant: Option<u32>, unpacks_very_many: bool) -> Vec<String> {
         let inputs = [input("source"), input("tiny")];
         let caches = [Cache::Hot, Cache::Cold];
         let base = default_base(contenders);
         let operations = Operation::ALL;
-        let choice =
-            Choice { inputs: &inputs, caches: &caches, operations: &operations, contenders, named, base, plant };
+        let (inputs, caches, operations) = (&inputs[..], &caches[..], &operations[..]);
+        let choice = Choice { inputs, caches, operations, contenders, named, base, unpacks_very_many, plant };
         let rows = rows(&choice);
         let base = |row: &Row| row.base.map_or_else(String::new, |base| format!(" to {}", rows[base].contender));
         rows.iter().map(|row| row.id.clone() + &base(row)).collect()
@@ -210,6 +216,10 @@ mod tests {
         let of = |part: &str| ids.iter().filter(|id| id.contains(part)).count();
         assert_eq!([of("verify"), of("cat"), of("/cat/")], [2, 1, 1], "{ids:?}");
         assert_eq!((of("source/cold/"), of("tiny/hot/")), (9, 11));
+        let fewer = ids_with(&contenders, false, Some(300), false);
+        let left_out: Vec<_> = ids.iter().filter(|id| !fewer.contains(id)).collect();
+        assert_eq!(left_out.len(), 6, "three contenders, in two states: {left_out:?}");
+        assert!(left_out.iter().all(|id| id.starts_with("tiny/") && id.contains("/unpack/")), "{left_out:?}");
     }
 
     #[test]
