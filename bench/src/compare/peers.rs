@@ -160,7 +160,8 @@ impl How {
         match contender {
             Contender::Peer(peer) => Some((self.peer_unpack(peer, archive, dest), false)),
             Contender::Carrack | Contender::Again => {
-                let mut unpack = command(&self.carrack, ["unpack", "--quiet", "--no-tune"]);
+                // Special files too: so do the others.
+                let mut unpack = command(&self.carrack, ["unpack", "--quiet", "--no-tune", "--specials"]);
                 unpack.args(self.threads.map(|n| format!("--threads={n}"))).args(sync.then_some("--sync"));
                 unpack.arg("-C").arg(dest).arg(archive);
                 Some((vec![unpack], true))

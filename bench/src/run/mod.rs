@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use carrack_fixtures::Kind;
 
-use crate::child::Settings;
+use crate::child::{self, Settings, Task};
 use crate::contender::Contender;
+use crate::roofline::{RooflineTask, Rooflines};
 use carrack_measure::error::{Context, Failure, Result};
 use carrack_measure::host::Host;
 use carrack_measure::progress::Progress;
@@ -45,6 +46,8 @@ pub struct RunArgs {
     pub settings: Settings,
 }
 
+/// How often the roofline of a corpus is measured.
+const ROOFLINES: u32 = 3;
 /// Steps of one corpus × contender, as the progress bar counts them.
 const STEPS: u64 = 4;
 
@@ -61,7 +64,10 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     let mut rows: Vec<Row> = Vec::new();
     for name in &corpora {
         let tree = args.corpus.join(name);
-        let measured = Measured { work: &work, host: &host, args, progress: &progress, corpus: name, tree: &tree };
+        progress.begin(&format!("{name}: digests and codec alone"));
+        let codec_ns = codec_alone(args, &work, &tree)?;
+        let (work, host, progress) = (&work, &host, &progress);
+        let measured = Measured { work, host, args, progress, corpus: name, tree: &tree, codec_ns };
         for &contender in &contenders {
             work.check()?;
             rows.push(measured.row(contender));
@@ -101,6 +107,22 @@ fn corpora(folder: &Path, only: &[String]) -> Result<Vec<String>> {
         return Err(Failure::new(format!("no corpus in {}: carrack-corpus makes them", folder.display())));
     }
     Ok(found)
+}
+
+/// What digests and codec alone would take on the blocks of a tree, ns: the median of some repeats. `None` for a tree
+/// without contents.
+fn codec_alone(args: &RunArgs, work: &Work, tree: &Path) -> Result<Option<u64>> {
+    let task = RooflineTask {
+        tree: tree.to_owned(),
+        out: work.join("roofline"),
+        level: args.settings.level,
+        threads: args.settings.threads,
+        repeats: ROOFLINES,
+        sync: false,
+    };
+    let (_, Rooflines { mut codec_ns, blocks, .. }) = child::run::<Rooflines>(&Task::Roofline(task))?;
+    codec_ns.sort_unstable();
+    Ok(if blocks == 0 { None } else { codec_ns.get(codec_ns.len() / 2).copied() })
 }
 
 /// The same tree and the same options must give the same bytes, whoever read.

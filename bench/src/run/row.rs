@@ -33,6 +33,9 @@ pub(super) struct Row {
     pub(super) unavailable: Option<String>,
     /// BLAKE3 of the whole archive.
     pub(super) archive_digest: Option<String>,
+    /// Codec and digests alone, on as many threads, divided by the wall time of the pack: the share of it that cannot be
+    /// saved with this codec.
+    pub(super) efficiency: Option<f64>,
     pub(super) pack: Option<Step<Packed>>,
     pub(super) verify: Option<Step<Verified>>,
     pub(super) unpack: Option<Step<Unpacked>>,
@@ -50,6 +53,7 @@ impl Row {
             contender,
             unavailable: None,
             archive_digest: None,
+            efficiency: None,
             pack: None,
             verify: None,
             unpack: None,
@@ -98,6 +102,8 @@ pub(super) struct Measured<'a> {
     pub(super) progress: &'a Progress,
     pub(super) corpus: &'a str,
     pub(super) tree: &'a Path,
+    /// Digests and codec on the corpus's blocks in memory, ns.
+    pub(super) codec_ns: Option<u64>,
 }
 
 impl Measured<'_> {
@@ -140,6 +146,7 @@ impl Measured<'_> {
         let (unreadable, others) = permissions(&report.warnings);
         row.unreadable = unreadable.count;
         complain(row, "while packing", &others);
+        row.efficiency = self.codec_ns.map(|codec_ns| codec_ns as f64 / usage.wall_ns.max(1) as f64);
         row.pack = Some(Step { usage, report });
         row.archive_digest = Some(digest(archive)?);
         if row.contender == Contender::Naive {

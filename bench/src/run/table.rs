@@ -19,6 +19,7 @@ fn grid(rows: &[Row]) -> Grid {
         ("by", Left),
         ("content\nMB", Right),
         ("pack\nMB/s", Right),
+        ("eff", Right),
         ("ratio", Right),
         ("wall\ns", Right),
         ("user\ns", Right),
@@ -47,7 +48,7 @@ pub(super) fn text(document: &Document) -> String {
     let _ = writeln!(
         text,
         "Pack: MB of content in, wall, user and system time of the whole process, archives {sync}, page cache warm, zstd \
-         level {}. ratio = content / archive.\n",
+         level {}. ratio = content / archive; eff = digests and codec alone, in memory on as many threads, / wall.\n",
         document.settings.level
     );
     text.push_str(&grid(&document.rows).text());
@@ -59,7 +60,7 @@ fn cells(row: &Row, first: bool) -> Vec<String> {
     let corpus = if first { row.corpus.clone() } else { String::new() };
     let mut cells = vec![corpus, row.contender.to_string()];
     let Some(pack) = &row.pack else {
-        cells.resize(14, "-".to_owned());
+        cells.resize(15, "-".to_owned());
         cells.push(if row.unavailable.is_some() { "unavailable" } else { "FAILED" }.to_owned());
         return cells;
     };
@@ -67,6 +68,7 @@ fn cells(row: &Row, first: bool) -> Vec<String> {
     cells.extend([
         megabytes(report.bytes),
         format!("{:.0}", rate(report.bytes, usage.wall_ns)),
+        row.efficiency.map_or("-".to_owned(), |share| format!("{share:.2}")),
         format!("{:.2}", report.bytes as f64 / report.archive_bytes.max(1) as f64),
         seconds(usage.wall_ns),
         seconds(usage.user_ns),
@@ -162,6 +164,7 @@ mod tests {
     fn a_wide_row_fits_160_columns() {
         let mut row = Row::new("versions", "uring".parse().unwrap());
         row.pack = Some(packed());
+        row.efficiency = Some(0.8249);
         row.verify = Some(Step {
             usage: Usage { wall_ns: 1_000_000_000, ..Usage::default() },
             report: Verified { files: 3, bytes: 1, blocks: 2, damage: Counted::default(), times: Times::default() },
@@ -170,8 +173,8 @@ mod tests {
         let text = grid(&[row]).text();
         let width = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
         assert!(width <= 160, "{width} columns:\n{text}");
-        assert_eq!(cells[2..9], ["1317", "120", "2.00", "11.00", "20.00", "10.50", "123"]);
-        assert_eq!(cells[9], "999µs/999ms/12.3ms");
+        assert_eq!(cells[2..10], ["1317", "120", "0.82", "2.00", "11.00", "20.00", "10.50", "123"]);
+        assert_eq!(cells[10], "999µs/999ms/12.3ms");
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Ring {
                  what=$1; shift; io=auto; sync=--sync; args=\n\
                  while :; do case $1 in\n\
                  --io=*) io=${{1#--io=}};; --no-sync) sync=;; --level=*|--threads=*) args=\"$args $1\";;\n\
-                 --quiet|--sync|--no-tune) ;; *) break;; esac; shift; done\n\
+                 --quiet|--sync|--no-tune|--specials) ;; *) break;; esac; shift; done\n\
                  case $what in\n\
                  pack) exec \"$bench\" child pack --by=$io $sync $args \"$3\" \"$2\" >/dev/null;;\n\
                  unpack) exec \"$bench\" child unpack \"$3\" \"$2\" >/dev/null;;\n\
