@@ -90,7 +90,13 @@ mod tests {
             by: "pread".parse().unwrap(),
             sync: true,
             delay_ns: Some(7),
-            settings: Settings { level: -3, slots: Some(5), slot_size: Some(65_536), threads: Some(2) },
+            settings: Settings {
+                codec: "lz4".into(),
+                level: -3,
+                slots: Some(5),
+                slot_size: Some(65_536),
+                threads: Some(2),
+            },
         });
         let tasks = [
             task,
@@ -101,6 +107,7 @@ mod tests {
             Task::Roofline(RooflineTask {
                 tree: "t".into(),
                 out: "o".into(),
+                codec: "store".into(),
                 level: -3,
                 threads: Some(2),
                 repeats: 4,

@@ -17,13 +17,14 @@ use std::time::Instant;
 
 use carrack_backends::read::choose::IoChoice;
 use carrack_backends::sink::{self, FileSinkOptions};
-use carrack_engine::codec::Codec;
 use carrack_engine::limits::BLOCK_SIZE_DEFAULT;
 use carrack_engine::plan::{Plan, PlanOptions};
 use carrack_engine::walk::{self, Input, WalkOptions, Walked};
 use carrack_fixtures::rng::Rng;
 use carrack_measure::error::{Context, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::child::{CODECS, codec};
 
 /// What to measure, and where to write meanwhile.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,6 +33,9 @@ pub struct RooflineTask {
     pub tree: PathBuf,
     /// A file to write and remove again
     pub out: PathBuf,
+    /// Block compressor
+    #[arg(long, default_value = "zstd", value_parser = CODECS)]
+    pub codec: String,
     /// Level of zstd
     #[arg(long, default_value_t = 3, allow_negative_numbers = true)]
     pub level: i32,
@@ -74,11 +78,12 @@ impl RooflineTask {
         let inputs = [Input { path: self.tree.clone() }];
         let walked = walk::walk(&inputs, &WalkOptions::default(), &|_| (), &|| false);
         let Walked { entries, .. } = walked.at("walk", &self.tree)?;
+        let codec = codec(&self.codec, self.level)?;
         let plan = Plan::new(&entries, &PlanOptions { block_size: BLOCK_SIZE_DEFAULT }).doing("plan")?;
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut found = Rooflines { threads, ..Rooflines::default() };
         for _ in 0..self.repeats {
-            let work = blocks::run(&entries, &plan, Codec::Zstd { level: self.level }, threads)?;
+            let work = blocks::run(&entries, &plan, codec, threads)?;
             found.codec_ns.push(work.service_ns / threads.max(1) as u64);
             (found.blocks, found.bytes, found.stored_bytes) = (work.blocks, work.bytes, work.stored_bytes);
             for io in IoChoice::ALL.into_iter().filter(|io| *io != IoChoice::Auto) {
@@ -127,7 +132,8 @@ mod tests {
         let packed = Packer::new().input(&tree).pack(place.path().join("archive")).unwrap();
         assert!(packed.duplicate_bytes > 0 && packed.blocks > 1, "{packed:?}");
         let out = place.path().join("out");
-        let task = RooflineTask { tree, out: out.clone(), level: 3, threads: Some(3), repeats: 2, sync: false };
+        let codec = "zstd".to_owned();
+        let task = RooflineTask { tree, out: out.clone(), codec, level: 3, threads: Some(3), repeats: 2, sync: false };
         let found = task.carry_out().unwrap();
         assert_eq!((found.blocks, found.bytes, found.threads), (packed.blocks, packed.bytes, 3));
         // The archive has headers, directories and tables besides.

@@ -9,6 +9,7 @@ mod task;
 
 pub use report::{Compared, Complaint, Counted, Packed, Point, Sampled, StageTimes, Times};
 pub use report::{Unpacked, VerdictTimes, Verified};
+pub(crate) use task::{CODECS, codec};
 pub use task::{PackTask, Settings, Task};
 
 use std::process::Command;

@@ -31,9 +31,24 @@ use carrack_measure::cache::{Cache, Files};
 use carrack_measure::error::{Context, Failure, Result};
 use carrack_measure::units::parse_size;
 
+/// The block compressors, by name.
+pub(crate) const CODECS: [&str; 3] = ["zstd", "lz4", "store"];
+
+/// The codec that a name and a level stand for; the level counts for zstd alone.
+///
+/// # Errors
+/// An unknown name, or a level that zstd does not have.
+pub(crate) fn codec(name: &str, level: i32) -> Result<Codec> {
+    let level = (name == CODECS[0]).then_some(level);
+    Codec::parse(name, level).map_err(|error| Failure::new(error.to_string()))
+}
+
 /// What all contenders share; what is not given is the engine's own default.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 pub struct Settings {
+    /// Block compressor; the naive contender knows zstd only
+    #[arg(long, default_value = "zstd", value_parser = CODECS, value_name = "NAME")]
+    pub codec: String,
     /// Level of zstd
     #[arg(long, default_value_t = 3, allow_negative_numbers = true, value_name = "N")]
     pub level: i32,
@@ -50,7 +65,7 @@ pub struct Settings {
 
 impl Settings {
     fn args(&self) -> Vec<OsString> {
-        let mut args = vec![format!("--level={}", self.level)];
+        let mut args = vec![format!("--codec={}", self.codec), format!("--level={}", self.level)];
         args.extend(self.slots.map(|slots| format!("--slots={slots}")));
         args.extend(self.slot_size.map(|bytes| format!("--slot-size={bytes}")));
         args.extend(self.threads.map(|threads| format!("--threads={threads}")));
@@ -187,8 +202,10 @@ impl Task {
                 args.push(format!("--state={state}").into());
                 paths.extend(files.iter().map(PathBuf::as_path));
             }
-            Task::Roofline(RooflineTask { tree, out, level, threads: n, repeats, sync }) => {
-                args.extend([format!("--level={level}"), format!("--repeats={repeats}")].map(OsString::from));
+            Task::Roofline(RooflineTask { tree, out, codec, level, threads: n, repeats, sync }) => {
+                let numbers = [format!("--level={level}"), format!("--repeats={repeats}")];
+                args.push(format!("--codec={codec}").into());
+                args.extend(numbers.map(OsString::from));
                 args.extend(threads(n));
                 args.extend(sync.then(|| "--sync".into()));
                 paths.extend([tree.as_path(), out]);
@@ -229,8 +246,9 @@ impl PackTask {
     fn carry_out(&self) -> Result<Packed> {
         match self.by {
             Contender::Engine(io) => {
-                let Settings { level, slots, slot_size, threads } = self.settings;
-                let mut packer = Packer::new().input(&self.tree).codec(Codec::Zstd { level }).io(io).sync(self.sync);
+                let Settings { ref codec, level, slots, slot_size, threads } = self.settings;
+                let codec = self::codec(codec, level)?;
+                let mut packer = Packer::new().input(&self.tree).codec(codec).io(io).sync(self.sync);
                 if let Some(slots) = slots {
                     packer = packer.slots(slots);
                 }
@@ -271,6 +289,9 @@ impl PackTask {
     }
 
     fn naive(&self) -> Result<Packed> {
+        if self.settings.codec != CODECS[0] {
+            return Err(Failure::new(format!("the naive contender knows zstd only, not {}", self.settings.codec)));
+        }
         let naive =
             Naive { threads: self.settings.workers(), level: self.settings.level, block: 1 << 20, sync: self.sync };
         let report = naive.pack(&self.tree, &self.out).doing("pack")?;

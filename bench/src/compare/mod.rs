@@ -39,7 +39,7 @@ use carrack_measure::work::Work;
 pub use args::CompareArgs;
 pub use place::Synced;
 
-use crate::child::{self, Sampled, Task};
+use crate::child::{self, CODECS, Sampled, Task};
 use crate::roofline::{RooflineTask, Rooflines};
 use contenders::{Contender, Found};
 use document::{Document, Facts, Roofline, Settings};
@@ -216,6 +216,7 @@ fn rooflines(
         let task = RooflineTask {
             tree: input.path.clone(),
             out: work.join("roofline"),
+            codec: CODECS[0].to_owned(),
             level: args.level,
             threads: args.threads,
             repeats: if args.quick { 1 } else { ROOFLINES },

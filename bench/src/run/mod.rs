@@ -115,6 +115,7 @@ fn codec_alone(args: &RunArgs, work: &Work, tree: &Path) -> Result<Option<u64>> 
     let task = RooflineTask {
         tree: tree.to_owned(),
         out: work.join("roofline"),
+        codec: args.settings.codec.clone(),
         level: args.settings.level,
         threads: args.settings.threads,
         repeats: ROOFLINES,

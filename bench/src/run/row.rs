@@ -8,7 +8,7 @@ use carrack_fixtures::corpus::remove_tree;
 use serde::Serialize;
 
 use super::RunArgs;
-use crate::child::{self, Compared, Counted, PackTask, Packed, Sampled, Task, Unpacked, Verified};
+use crate::child::{self, CODECS, Compared, Counted, PackTask, Packed, Sampled, Task, Unpacked, Verified};
 use crate::contender::Contender;
 use carrack_measure::error::{Context, Failure, Result};
 use carrack_measure::host::Host;
@@ -112,6 +112,8 @@ impl Measured<'_> {
         let mut row = Row::new(self.corpus, contender);
         if let Contender::Engine(io) = contender {
             row.unavailable = self.host.refusal(io).map(str::to_owned);
+        } else if self.args.settings.codec != CODECS[0] {
+            row.unavailable = Some("knows zstd only".to_owned());
         }
         let (archive, copy) = (self.work.join("archive"), self.work.join("copy"));
         let mut steps = super::STEPS;

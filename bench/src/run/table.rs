@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::document::Document;
 use super::row::{Row, Step};
-use crate::child::{Packed, StageTimes};
+use crate::child::{CODECS, Packed, StageTimes};
 use crate::contender::Contender;
 use carrack_measure::table::{Align, Grid};
 use carrack_measure::units::{megabytes, rate, seconds, time};
@@ -45,11 +45,16 @@ pub(super) fn text(document: &Document) -> String {
     let mut text = String::new();
     let sync = if document.sync { "durable when done" } else { "not synced" };
     let _ = writeln!(text, "{}", document.host.line());
+    let level = if document.settings.codec == CODECS[0] {
+        format!(" level {}", document.settings.level)
+    } else {
+        String::new()
+    };
     let _ = writeln!(
         text,
-        "Pack: MB of content in, wall, user and system time of the whole process, archives {sync}, page cache warm, zstd \
-         level {}. ratio = content / archive; eff = digests and codec alone, in memory on as many threads, / wall.\n",
-        document.settings.level
+        "Pack: MB of content in, wall, user and system time of the whole process, archives {sync}, page cache warm, {}{level}. \
+         ratio = content / archive; eff = digests and codec alone, in memory on as many threads, / wall.\n",
+        document.settings.codec
     );
     text.push_str(&grid(&document.rows).text());
     text.push_str(&remarks(document));
