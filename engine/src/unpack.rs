@@ -1,19 +1,22 @@
 //! Unpacks an archive, or some of it: rows → folders → files → links → the folders' own metadata.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod wish;
+mod writing;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use carrack_backends::tree::{DirTree, DirTreeOptions, SpecialKind, TreeWriter, without_path};
+use carrack_backends::tree::{DirTree, DirTreeOptions, TreeWriter};
 
 use crate::archive::Archive;
-use crate::control::{Control, Escaped, Warning};
-use crate::entry::{Device, Kind, Row};
+use crate::control::{Control, Warning};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pack::threads;
-use crate::restore::{self, Job, RestoreError, Wanted, attributes, is_about_one_path, not_written};
-use crate::select::Selection;
+use crate::restore::{self, Job, RestoreError, Workers};
 use crate::stages::{Clock, Stages};
+use wish::Wish;
+use writing::Writing;
 
 /// Unpacks an archive into a folder.
 ///
@@ -149,7 +152,7 @@ impl<'a> Unpacker<'a> {
     pub fn unpack(&self, dest: impl AsRef<Path>) -> Result<UnpackReport> {
         let options = DirTreeOptions { force: self.force, create: true };
         let dest = dest.as_ref();
-        let wish = self.wish()?;
+        let wish = Wish::gather(self.archive, self.patterns.clone())?;
         let tree = DirTree::open(dest, options)
             .map_err(|error| Error::with(ErrorKind::Output, "cannot unpack into the folder asked for", error))?;
         self.unpack_to(wish, Arc::new(tree))
@@ -160,12 +163,13 @@ impl<'a> Unpacker<'a> {
     /// # Errors
     /// As [`unpack`](Self::unpack).
     pub fn unpack_to_tree(&self, tree: Arc<dyn TreeWriter>) -> Result<UnpackReport> {
-        self.unpack_to(self.wish()?, tree)
+        self.unpack_to(Wish::gather(self.archive, self.patterns.clone())?, tree)
     }
 
     fn unpack_to(&self, wish: Wish, tree: Arc<dyn TreeWriter>) -> Result<UnpackReport> {
-        let threads = threads(self.threads)?;
-        let mut out = Writing { unpacker: self, tree: &*tree, warnings: Vec::new(), unmade: BTreeSet::new() };
+        let named = |error| restore_error(self.archive, error);
+        let workers = Workers::start(threads(self.threads)?).map_err(named)?;
+        let mut out = Writing::new(&*tree, &workers, self.same_owner, self.specials, &self.control.cancel);
         out.folders(&wish.folders)?;
         let wanted = Arc::new(wish.wanted);
         let job = Job {
@@ -175,15 +179,17 @@ impl<'a> Unpacker<'a> {
             tree: Some(Arc::clone(&tree)),
             same_owner: self.same_owner,
             all_frames: false,
-            threads,
+            workers: &workers,
             control: self.control.clone(),
             clock: Clock::new(self.stats),
         };
-        let outcome = restore::run(&job).map_err(|error| restore_error(self.archive, error))?;
+        let outcome = restore::run(&job).map_err(named)?;
         let lost: Vec<Vec<u8>> = outcome.lost.iter().map(|(file, _)| wanted.path(*file).to_vec()).collect();
         let missing = outcome.lost.iter().chain(&outcome.unwritten);
         let missing: BTreeSet<&[u8]> = missing.map(|(file, _)| wanted.path(*file)).collect();
-        out.warnings.extend(outcome.unwritten.iter().map(|(file, what)| Warning::new(wanted.path(*file), what)));
+        for (file, what) in &outcome.unwritten {
+            out.warn(wanted.path(*file), what);
+        }
         let skipped_specials = out.others(&wish.others, &missing)?;
         out.folder_attributes(&wish.folders)?;
         if self.sync {
@@ -196,244 +202,9 @@ impl<'a> Unpacker<'a> {
             skipped_specials,
             damage: self.archive.name_each(outcome.damage),
             lost,
-            warnings: out.warnings,
+            warnings: out.into_warnings(),
             stages: outcome.stages,
         })
-    }
-
-    /// Goes through the rows once and notes what is to be done.
-    fn wish(&self) -> Result<Wish> {
-        let mut selection = Selection::new(self.patterns.clone());
-        let mut wish = Wish::default();
-        // Folders on the way to the current row that nothing selected has needed so far.
-        let mut on_the_way: Vec<Folder> = Vec::new();
-        let mut promoted: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
-        let mut selected_files = RowSet::default();
-        self.archive.for_each(&mut |number, row| {
-            // In byte order, `a.txt` stands between `a` and `a/b`: all of them begin with `a`, and nothing later does.
-            on_the_way.retain(|folder| row.path.starts_with(&folder.path));
-            let selected = selection.takes(row.path);
-            if row.kind == Kind::Dir {
-                on_the_way.push(Folder::of(row));
-            }
-            if !selected {
-                return Ok(());
-            }
-            wish.entries += 1;
-            let needed =
-                on_the_way.extract_if(.., |folder| folder.path == row.path || is_below(row.path, &folder.path));
-            wish.folders.extend(needed);
-            match (row.kind, row.hardlink) {
-                (Kind::Dir, _) => {}
-                (Kind::File, _) => {
-                    selected_files.insert(number);
-                    wish.wanted.push(number, row).map_err(|what| self.archive.damaged(&what))?;
-                }
-                (Kind::Hardlink, Some(first)) => {
-                    if selected_files.contains(first) {
-                        let target = self.archive.row_path(first)?;
-                        wish.others.push(Other::hardlink(row, target));
-                    } else if let Some(target) = promoted.get(&first) {
-                        wish.others.push(Other::hardlink(row, target.clone()));
-                    } else {
-                        // The name that carries the contents is not wanted: this one carries them instead.
-                        let mut entry = self.archive.row(first)?;
-                        entry.path = row.path.to_vec();
-                        wish.wanted.push(first, &entry.row()).map_err(|what| self.archive.damaged(&what))?;
-                        promoted.insert(first, row.path.to_vec());
-                    }
-                }
-                _ => wish.others.push(Other::of(row)),
-            }
-            Ok(())
-        })?;
-        selection.check()?;
-        wish.wanted.sort();
-        Ok(wish)
-    }
-}
-
-/// What is to be done, but for the contents of files, in the order of the rows.
-#[derive(Default)]
-struct Wish {
-    entries: u64,
-    folders: Vec<Folder>,
-    wanted: Wanted,
-    others: Vec<Other>,
-}
-
-struct Folder {
-    path: Vec<u8>,
-    mode: u32,
-    owner: (u32, u32),
-    mtime_ns: i64,
-}
-
-impl Folder {
-    fn of(row: &Row<'_>) -> Self {
-        Self { path: row.path.to_vec(), mode: row.mode, owner: (row.uid, row.gid), mtime_ns: row.mtime_ns }
-    }
-}
-
-/// A link or a special file.
-struct Other {
-    path: Vec<u8>,
-    kind: Kind,
-    mode: u32,
-    owner: (u32, u32),
-    mtime_ns: i64,
-    target: Vec<u8>,
-    device: Option<Device>,
-}
-
-impl Other {
-    fn of(row: &Row<'_>) -> Self {
-        Self {
-            path: row.path.to_vec(),
-            kind: row.kind,
-            mode: row.mode,
-            owner: (row.uid, row.gid),
-            mtime_ns: row.mtime_ns,
-            target: row.link_target.unwrap_or_default().to_vec(),
-            device: row.device,
-        }
-    }
-
-    fn hardlink(row: &Row<'_>, target: Vec<u8>) -> Self {
-        Self { target, ..Self::of(row) }
-    }
-}
-
-/// A set of row numbers, one bit each.
-#[derive(Default)]
-struct RowSet(Vec<u64>);
-
-impl RowSet {
-    fn insert(&mut self, row: u32) {
-        let word = row as usize / 64;
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= 1 << (row % 64);
-    }
-
-    fn contains(&self, row: u32) -> bool {
-        self.0.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
-    }
-}
-
-fn is_below(path: &[u8], folder: &[u8]) -> bool {
-    folder.is_empty() || (path.starts_with(folder) && path.get(folder.len()) == Some(&b'/'))
-}
-
-/// Writes everything but the contents of files.
-struct Writing<'a> {
-    unpacker: &'a Unpacker<'a>,
-    tree: &'a dyn TreeWriter,
-    warnings: Vec<Warning>,
-    /// Folders that could not be made: one warning each is enough.
-    unmade: BTreeSet<Vec<u8>>,
-}
-
-impl Writing<'_> {
-    fn folders(&mut self, folders: &[Folder]) -> Result<()> {
-        for folder in folders.iter().filter(|folder| !folder.path.is_empty()) {
-            self.glance()?;
-            let made = self.tree.make_folder(&folder.path);
-            if made.is_err() {
-                self.unmade.insert(folder.path.clone());
-            }
-            self.one(&folder.path, made)?;
-        }
-        Ok(())
-    }
-
-    /// Hard links, then symlinks and specials: nothing is ever created through one of them. What has the name of a file
-    /// that is `missing` is something else, and gets no further name.
-    fn others(&mut self, others: &[Other], missing: &BTreeSet<&[u8]>) -> Result<u64> {
-        let mut skipped = 0;
-        let hardlinks = others.iter().filter(|other| other.kind == Kind::Hardlink);
-        for other in hardlinks.chain(others.iter().filter(|other| other.kind != Kind::Hardlink)) {
-            self.glance()?;
-            let owner = self.unpacker.same_owner.then_some(other.owner);
-            let attributes = attributes(other.mode, owner, other.mtime_ns);
-            let special = match other.kind {
-                Kind::Hardlink if missing.contains(&other.target[..]) => {
-                    let what = format!("not written: it is one more name of {}, which was not", Escaped(&other.target));
-                    self.warnings.push(Warning::new(&other.path, what));
-                    continue;
-                }
-                Kind::Hardlink => {
-                    let made = self.tree.hardlink(&other.target, &other.path);
-                    self.one(&other.path, made)?;
-                    continue;
-                }
-                Kind::Symlink => {
-                    let made = self.tree.symlink(&other.path, &other.target, &attributes);
-                    self.one(&other.path, made)?;
-                    continue;
-                }
-                Kind::Fifo => SpecialKind::Fifo,
-                Kind::Socket => SpecialKind::Socket,
-                Kind::CharDevice => SpecialKind::Char,
-                Kind::BlockDevice => SpecialKind::Block,
-                Kind::File | Kind::Dir => continue,
-            };
-            if !self.unpacker.specials {
-                skipped += 1;
-                let what = format!("not created: a {} is created only when asked for", other.kind.name());
-                self.warnings.push(Warning::new(&other.path, what));
-                continue;
-            }
-            let device = other.device.map_or((0, 0), |device| (device.major, device.minor));
-            let made = self.tree.special(&other.path, special, device, &attributes);
-            self.one(&other.path, made)?;
-        }
-        Ok(skipped)
-    }
-
-    /// Children first: a folder's time and permissions are set when nothing is written into it any more.
-    fn folder_attributes(&mut self, folders: &[Folder]) -> Result<()> {
-        for folder in folders.iter().rev() {
-            if self.unmade.contains(&folder.path) {
-                continue;
-            }
-            let owner = self.unpacker.same_owner.then_some(folder.owner);
-            let attributes = attributes(folder.mode, owner, folder.mtime_ns);
-            let set = self.tree.set_folder(&folder.path, &attributes);
-            self.judge(&folder.path, set, |error| {
-                format!("made, but its owner, mode and time were not all set: {}", without_path(error))
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Judges the result for one path: a warning, or the end.
-    fn one(&mut self, path: &[u8], result: std::io::Result<()>) -> Result<()> {
-        self.judge(path, result, not_written)
-    }
-
-    fn judge(
-        &mut self,
-        path: &[u8],
-        result: std::io::Result<()>,
-        what: impl FnOnce(&std::io::Error) -> String,
-    ) -> Result<()> {
-        match result {
-            Ok(()) => Ok(()),
-            Err(error) if is_about_one_path(&error) => {
-                self.warnings.push(Warning::new(path, what(&error)));
-                Ok(())
-            }
-            Err(error) => Err(Error::with(ErrorKind::Output, "cannot write the tree", error)),
-        }
-    }
-
-    fn glance(&self) -> Result<()> {
-        if self.unpacker.control.cancel.is_cancelled() {
-            return Err(Error::new(ErrorKind::Cancelled, "stopped before the end; what was unpacked so far is whole"));
-        }
-        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::control::{Control, Escaped};
 use crate::error::{ErrorKind, Result};
 use crate::index::{envelope, rules};
 use crate::pack::threads;
-use crate::restore::{self, Job, Wanted};
+use crate::restore::{self, Job, Wanted, Workers};
 use crate::stages::{Clock, Stages};
 use crate::unpack::restore_error;
 
@@ -65,6 +65,7 @@ impl Archive {
             damage.push(error.to_string());
         }
         let wanted = Arc::new(self.all_files()?);
+        let workers = Workers::start(threads).map_err(|error| restore_error(self, error))?;
         let outcome = restore::run(&Job {
             source: Arc::clone(self.source()),
             index: Arc::clone(self.index()),
@@ -72,7 +73,7 @@ impl Archive {
             tree: None,
             same_owner: false,
             all_frames: true,
-            threads,
+            workers: &workers,
             control: options.control.clone(),
             clock: Clock::new(options.stats),
         })

@@ -110,9 +110,14 @@ impl Origin {
 fn has_default_acl(folder: &Folder) -> bool {
     #[cfg(target_os = "linux")]
     {
+        use rustix::fs::{fgetxattr, getxattr};
         use rustix::io::Errno;
-        let path = os::proc_path(folder.as_fd());
-        let answer = rustix::fs::getxattr(path, "system.posix_acl_default", &mut [0u8; 0][..]);
+        const NAME: &str = "system.posix_acl_default";
+        let answer = match fgetxattr(folder, NAME, &mut [0u8; 0][..]) {
+            // Open only as a place (`O_PATH`); the link in /proc leads to that very folder.
+            Err(Errno::BADF) => getxattr(os::proc_path(folder.as_fd()), NAME, &mut [0u8; 0][..]),
+            answer => answer,
+        };
         !matches!(answer, Err(Errno::NODATA | Errno::OPNOTSUPP))
     }
     #[cfg(not(target_os = "linux"))]
@@ -122,13 +127,18 @@ fn has_default_acl(folder: &Folder) -> bool {
     }
 }
 
-/// All of a folder's metadata, whatever it has at the moment.
+/// All of a folder's metadata, whatever it has at the moment. To ask for it costs less than to set what is set.
 pub(super) fn apply_to_folder(folder: BorrowedFd<'_>, wanted: &Attributes) -> Result<()> {
-    if let Some(owner) = wanted.owner {
+    let stat = fstat(folder)?;
+    let chown = wanted.owner.filter(|owner| *owner != (stat.st_uid, stat.st_gid));
+    if let Some(owner) = chown {
         let (uid, gid) = ids(owner);
         fchown(folder, uid, gid)?;
     }
-    fchmod(folder, os::mode(wanted.mode))?;
+    // A change of owner may take bits away.
+    if chown.is_some() || os::mode_bits(&stat) != wanted.permissions() {
+        fchmod(folder, os::mode(wanted.mode))?;
+    }
     wanted.times().map_or(Ok(()), |times| futimens(folder, &times))
 }
 

@@ -20,7 +20,7 @@ use crossbeam_utils::CachePadded;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 
-use super::beneath::{Opener, PLACE};
+use super::beneath::{Opener, PLACE, READABLE};
 
 /// An open folder.
 #[derive(Debug)]
@@ -114,7 +114,12 @@ impl Folders {
         if let Some(folder) = self.shard().get(path) {
             return Ok(folder);
         }
-        let folder = Arc::new(Folder::new(self.open(path, PLACE)?));
+        // What is open for reading can be asked about its files' defaults directly; a mere place only by way of /proc.
+        let fd = match self.open(path, READABLE) {
+            Err(Errno::ACCESS) => self.open(path, PLACE)?,
+            result => result?,
+        };
+        let folder = Arc::new(Folder::new(fd));
         self.shard().put(path, Arc::clone(&folder), self.places);
         Ok(folder)
     }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -65,15 +66,14 @@ impl Files {
         Self { wanted, tree, same_owner, building, losses: Mutex::default(), cancel, done: AtomicU64::new(0) }
     }
 
-    /// Files without any extent: nothing will be delivered for them.
-    pub(super) fn without_extents(&self) {
-        for (file, target) in self.wanted.files().iter().enumerate() {
-            let file = file as u32;
-            if file.is_multiple_of(1024) && (self.cancel.is_cancelled() || self.is_fatal()) {
-                return;
-            }
+    /// Those of these files that have no extent: nothing will be delivered for them.
+    pub(super) fn without_extents(&self, files: Range<u32>) {
+        if self.cancel.is_cancelled() || self.is_fatal() {
+            return;
+        }
+        for file in files {
             match self.wanted.large_number(file) {
-                None if target.size == 0 => self.small(file, &[]),
+                None if self.wanted.files()[file as usize].size == 0 => self.small(file, &[]),
                 Some(large) if self.wanted.large()[large].parts.is_empty() => {
                     let mut building = lock(&self.building[large]);
                     self.create(file, large, &mut building);

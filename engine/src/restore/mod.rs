@@ -3,15 +3,18 @@
 //! In: an open index, a source of bytes, what is wanted; a tree to write to, or none to check only. Out: files, and a
 //! list of what is lost. A damaged block costs the files that need it and no others.
 //!
-//! The caller's thread reads frames in order into a fixed number of buffers; rayon workers check, decode and deliver
-//! them. Memory is bounded by those buffers (one frame each), one decoded block a worker, and what is wanted.
+//! The caller's thread reads frames into a fixed number of buffers, from several stretches of the archive in turn where
+//! there is a tree to write (see `order`); rayon workers check, decode and deliver them. Memory is bounded by those buffers (one frame each), one decoded block a worker, and what is wanted.
 
 mod files;
 pub mod frames;
+mod order;
 mod wanted;
+mod workers;
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use carrack_backends::tree::TreeWriter;
 
 pub use wanted::{FileTarget, LargeTarget, Use, Wanted};
+pub use workers::Workers;
 
 use crate::codec::Decoder;
 use crate::container::directory::DirectoryReader;
@@ -37,8 +41,11 @@ pub(crate) use files::{attributes, is_about_one_path, not_written};
 /// Time between two progress reports.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How many files one task looks through for those that have no bytes.
+const EMPTIES: u32 = 1024;
+
 /// What is to be restored, and with what.
-pub struct Job {
+pub struct Job<'a> {
     /// Where the archive's bytes come from.
     pub source: Arc<dyn Source>,
     /// Its index.
@@ -51,8 +58,8 @@ pub struct Job {
     pub same_owner: bool,
     /// Whether to check every frame, with its directory, also those that nothing wanted needs.
     pub all_frames: bool,
-    /// Number of rayon workers.
-    pub threads: usize,
+    /// Who does it.
+    pub workers: &'a Workers,
     /// Progress and cancellation.
     pub control: Control,
     /// The clock of the stages' times: off when nobody wants them.
@@ -158,45 +165,37 @@ struct Shared {
 ///
 /// # Errors
 /// What made going on pointless. Damage to single blocks is no error here: see [`Outcome::damage`].
-pub fn run(job: &Job) -> Result<Outcome, RestoreError> {
-    let buffers = 2 * job.threads + 1;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(job.threads)
-        .thread_name(|number| format!("carrack-work-{number}"))
-        .build()
-        .map_err(|error| RestoreError::Start(io::Error::other(error)))?;
-    let shared = Arc::new(Shared {
+pub fn run(job: &Job<'_>) -> Result<Outcome, RestoreError> {
+    let threads = job.workers.count();
+    let buffers = 2 * threads + 1;
+    let shared = Shared {
         wanted: Arc::clone(&job.wanted),
         files: Files::new(Arc::clone(&job.wanted), job.tree.clone(), job.same_owner, job.control.cancel.clone()),
         archive_id: job.index.archive_id(),
         all_frames: job.all_frames,
         deliver: if job.tree.is_some() { Step::Write } else { Step::Prove },
-        workers: (0..job.threads).map(|_| Mutex::new(Worker::new(job.clock))).collect(),
+        workers: (0..threads).map(|_| Mutex::new(Worker::new(job.clock))).collect(),
         spare: Mailbox::new(buffers),
         damage: Mutex::default(),
         panics: AtomicUsize::new(0),
         bytes: AtomicU64::new(0),
         frames: AtomicU64::new(0),
-    });
+    };
     for _ in 0..buffers {
         shared.give_back(FrameBytes::default());
     }
-    shared.files.without_extents();
     let began = job.clock.is_on().then(SystemTime::now);
     let begun_ns = job.clock.now_ns();
     let mut recorder = Recorder::new(job.clock);
-    let read = read_frames(job, &shared, &pool, &mut recorder);
-    let read_ns = job.clock.now_ns() - begun_ns;
-    let reader_ns = read_ns.saturating_sub(recorder.total_ns(Step::BufferWait));
-    // Every task gives its buffer back: when all are here, none is under way.
-    for _ in 0..buffers {
-        shared.buffer();
-    }
+    // Returns when every task is done.
+    let (read, read_ns) = job.workers.pool().in_place_scope_fifo(|scope| {
+        shared.empties(scope);
+        let read = read_frames(job, &shared, scope, &mut recorder);
+        (read, job.clock.now_ns() - begun_ns)
+    });
     let wall_ns = job.clock.now_ns() - begun_ns;
-    drop(pool);
+    let reader_ns = read_ns.saturating_sub(recorder.total_ns(Step::BufferWait));
     report(job, &shared);
-    // Files that were begun are removed when this goes out of scope, not some time later.
-    let shared = take_back(shared);
     read?;
     if job.control.cancel.is_cancelled() {
         return Err(RestoreError::Cancelled);
@@ -204,7 +203,7 @@ pub fn run(job: &Job) -> Result<Outcome, RestoreError> {
     for worker in &shared.workers {
         recorder.merge(&worker.lock().unwrap_or_else(PoisonError::into_inner).recorder);
     }
-    let stages = Stages::new(&recorder, &busy(&recorder, wall_ns, job.threads, reader_ns), began);
+    let stages = Stages::new(&recorder, &busy(&recorder, wall_ns, threads, reader_ns), began);
     finish(shared, stages)
 }
 
@@ -217,19 +216,6 @@ fn busy(recorder: &Recorder, wall_ns: u64, threads: usize, reader_ns: u64) -> Bu
         codec_ns: recorder.total_ns(Step::Decode).saturating_add(recorder.total_ns(Step::Prove)),
         sink: SinkTime::Workers { write_ns: recorder.total_ns(Step::Write) },
         backlog_ns: recorder.total_ns(Step::DecodeWait),
-    }
-}
-
-/// A task gives its buffer back as its last act but one: it may still hold the Arc for a moment.
-fn take_back(mut shared: Arc<Shared>) -> Shared {
-    loop {
-        match Arc::try_unwrap(shared) {
-            Ok(shared) => return shared,
-            Err(again) => {
-                shared = again;
-                std::thread::yield_now();
-            }
-        }
     }
 }
 
@@ -257,54 +243,70 @@ fn finish(shared: Shared, stages: Stages) -> Result<Outcome, RestoreError> {
     })
 }
 
-/// Reads every frame that is needed, in order, and spawns a task for each.
-fn read_frames(
-    job: &Job,
-    shared: &Arc<Shared>,
-    pool: &rayon::ThreadPool,
+/// Reads every frame that is needed, and spawns a task for each.
+fn read_frames<'scope>(
+    job: &Job<'_>,
+    shared: &'scope Shared,
+    scope: &rayon::ScopeFifo<'scope>,
     recorder: &mut Recorder,
 ) -> Result<(), RestoreError> {
-    let mut used = job.wanted.blocks().iter().peekable();
+    let lanes = if job.tree.is_some() { job.workers.count() } else { 1 };
+    let mut needed = order::needed(job);
+    let mut window: Vec<(BlockRow, Range<usize>)> = Vec::new();
     let mut last_report = Instant::now();
-    let mut next = 0;
     loop {
-        let seq =
-            if job.all_frames { (next < job.index.frames()).then_some(next) } else { used.peek().map(|u| u.0.into()) };
-        let Some(seq) = seq else { break };
-        next = seq + 1;
-        let range = used.next_if(|(block, _)| u64::from(*block) == seq).map_or(0..0, |(_, range)| range.clone());
-        if job.control.cancel.is_cancelled() {
-            return Err(RestoreError::Cancelled);
+        window.clear();
+        for (seq, range) in needed.by_ref().take(order::window(lanes)) {
+            window.push((job.index.block(&*job.source, seq).map_err(RestoreError::Index)?, range));
         }
-        if shared.files.is_fatal() || shared.panics.load(Ordering::Relaxed) > 0 {
-            break;
+        if window.is_empty() {
+            return Ok(());
         }
-        let block = job.index.block(&*job.source, seq).map_err(RestoreError::Index)?;
-        let wanted_ns = job.clock.now_ns();
-        let mut frame = shared.buffer();
-        let begun_ns = recorder.since(Step::BufferWait, wanted_ns);
-        let read = frame.read(&*job.source, &block);
-        let ended_ns = recorder.since(Step::Read, begun_ns);
-        if let Err(error) = read {
-            shared.give_back(frame);
-            match error.io() {
-                Ok(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(RestoreError::Read(error)),
-                Ok(error) => shared.lose(&block, range, &error),
-                Err(error) => shared.lose(&block, range, &error),
+        for turn in order::turns(window.len(), lanes) {
+            if job.control.cancel.is_cancelled() {
+                return Err(RestoreError::Cancelled);
             }
-            continue;
+            if shared.files.is_fatal() || shared.panics.load(Ordering::Relaxed) > 0 {
+                return Ok(());
+            }
+            let (block, range) = window[turn].clone();
+            read_frame(job, shared, scope, recorder, block, range)?;
+            if last_report.elapsed() >= TICK {
+                last_report = Instant::now();
+                report(job, shared);
+            }
         }
-        let task_shared = Arc::clone(shared);
-        pool.spawn_fifo(move || task_shared.task(&block, range, Read { frame, begun_ns, ended_ns }));
-        if last_report.elapsed() >= TICK {
-            last_report = Instant::now();
-            report(job, shared);
-        }
+    }
+}
+
+/// Reads one frame and spawns its task. A frame that is not all there is lost, which is no error here.
+fn read_frame<'scope>(
+    job: &Job<'_>,
+    shared: &'scope Shared,
+    scope: &rayon::ScopeFifo<'scope>,
+    recorder: &mut Recorder,
+    block: BlockRow,
+    range: Range<usize>,
+) -> Result<(), RestoreError> {
+    let wanted_ns = job.clock.now_ns();
+    let mut frame = shared.buffer();
+    let begun_ns = recorder.since(Step::BufferWait, wanted_ns);
+    let read = frame.read(&*job.source, &block);
+    let ended_ns = recorder.since(Step::Read, begun_ns);
+    let Err(error) = read else {
+        scope.spawn_fifo(move |_| shared.task(&block, range, Read { frame, begun_ns, ended_ns }));
+        return Ok(());
+    };
+    shared.give_back(frame);
+    match error.io() {
+        Ok(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(RestoreError::Read(error)),
+        Ok(error) => shared.lose(&block, range, &error),
+        Err(error) => shared.lose(&block, range, &error),
     }
     Ok(())
 }
 
-fn report(job: &Job, shared: &Shared) {
+fn report(job: &Job<'_>, shared: &Shared) {
     job.control.report(&Progress {
         stage: if job.tree.is_some() { Stage::Unpack } else { Stage::Verify },
         bytes: shared.bytes.load(Ordering::Relaxed),
@@ -325,18 +327,31 @@ impl Shared {
         assert!(self.spare.send(frame).is_ok(), "the mailbox holds every buffer there is");
     }
 
+    /// Spawns the tasks that restore files without any bytes.
+    fn empties<'scope>(&'scope self, scope: &rayon::ScopeFifo<'scope>) {
+        let files = self.wanted.files().len() as u32;
+        for first in (0..files).step_by(EMPTIES as usize) {
+            let last = files.min(first.saturating_add(EMPTIES));
+            scope.spawn_fifo(move |_| self.guarded(|| self.files.without_extents(first..last)));
+        }
+    }
+
+    /// Counts a panic instead of passing it on.
+    fn guarded(&self, work: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// What a rayon worker does with one frame.
-    fn task(&self, block: &BlockRow, range: std::ops::Range<usize>, read: Read) {
+    fn task(&self, block: &BlockRow, range: Range<usize>, read: Read) {
         let number = rayon::current_thread_index().expect("tasks run on the pool's own threads");
-        let worked = catch_unwind(AssertUnwindSafe(|| {
+        self.guarded(|| {
             let mut worker = self.workers[number].lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = self.decode(&mut worker, block, range.clone(), &read) {
                 self.lose(block, range, &error);
             }
-        }));
-        if worked.is_err() {
-            self.panics.fetch_add(1, Ordering::Relaxed);
-        }
+        });
         self.give_back(read.frame);
     }
 
@@ -344,7 +359,7 @@ impl Shared {
         &self,
         worker: &mut Worker,
         block: &BlockRow,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
         read: &Read,
     ) -> Result<(), FrameError> {
         let Worker { decoder, block: buffer, directory, recorder } = worker;
@@ -374,7 +389,7 @@ impl Shared {
     }
 
     /// A frame is damaged: everything that needs it is lost, and nothing else.
-    fn lose(&self, block: &BlockRow, range: std::ops::Range<usize>, why: &dyn fmt::Display) {
+    fn lose(&self, block: &BlockRow, range: Range<usize>, why: &dyn fmt::Display) {
         let what = format!("block {}: {why}", block.seq);
         for used in self.wanted.uses(range) {
             self.files.lose(used.file, &what);
