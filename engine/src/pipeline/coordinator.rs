@@ -11,7 +11,7 @@ use super::commit::Committer;
 use super::load::Load;
 use super::place::{Placer, Sealed};
 use super::shared::{Event, Shared};
-use super::tasks::{self, Frame};
+use super::tasks::{Frame, Task};
 use super::{Job, PipelineError};
 use crate::control::{Progress, Stage};
 use crate::index::IndexWriter;
@@ -207,7 +207,7 @@ impl<'a> Coordinator<'a> {
         }
         while self.encoding < self.job.frames() {
             let Some(batch) = self.placer.rows_mut().next_batch() else { break };
-            tasks::spawn_encode(&self.shared, self.batches, batch);
+            self.shared.spawn(Task::Encode(self.batches, batch));
             self.batches += 1;
             self.encoding += 1;
         }
@@ -226,7 +226,7 @@ impl<'a> Coordinator<'a> {
             frame.header = None;
             frame.born_ns = born_ns;
             frame.given_ns = self.recorder.since(Step::FrameWait, sealed_ns);
-            tasks::spawn_compress(&self.job, &self.shared, frame);
+            self.shared.spawn(Task::Compress(frame));
         }
     }
 

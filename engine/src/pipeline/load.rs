@@ -22,6 +22,8 @@ pub(super) struct Load {
     pub got: Vec<u32>,
     /// Identity of each chunk, filled in by the digest stage.
     pub contents: Vec<Content>,
+    /// The parts among them, in the same order: each is five times as long as what a small file needs.
+    pub digests: Vec<Part>,
     /// What happened to files while they were read; small files have nothing here as a rule.
     pub notes: Vec<(u32, Note)>,
     /// While it is filled: the buffers of finished chunks, in the order of the plan; those in flight are missing.
@@ -42,6 +44,7 @@ impl Load {
         self.seq = seq;
         self.regions.clear();
         self.contents.clear();
+        self.digests.clear();
         self.notes.clear();
         let chunks = chunk_range(plan, &blocks).len();
         self.got.clear();
@@ -84,8 +87,8 @@ fn chunk_range(plan: &Plan, blocks: &Range<usize>) -> Range<usize> {
 pub(super) enum Content {
     /// The chunk is a whole file.
     Whole(Digest),
-    /// The chunk is a part of a larger file, or a hole.
-    Part(Box<Part>),
+    /// The chunk is a part of a larger file, or a hole: the next of [`Load::digests`].
+    Part,
     /// Nothing was read.
     Nothing,
 }

@@ -200,7 +200,7 @@ fn start_workers(job: &Arc<Job>, ring: &Arc<SlotRing>) -> Result<Shared, Pipelin
     let workers = workers.map_err(|error| PipelineError::Settings(error.to_string()))?;
     // Every load, every frame, as many batches of rows, the reader's end.
     let events = job.slots as usize + 2 * job.frames() + 2;
-    Ok(Shared::new(events, workers, pool, Arc::clone(ring), job.control.cancel.clone(), job.clock))
+    Ok(Shared::new(job, events, workers, pool, Arc::clone(ring)))
 }
 
 fn start_reader(

@@ -18,7 +18,7 @@ use super::Job;
 use super::load::{Content, Load, Note};
 use super::rows::{Body, Rows};
 use crate::dedup;
-use crate::digest::{Digest, Joiner};
+use crate::digest::{Digest, Joiner, Part};
 use crate::entry::Extent;
 use crate::plan::{BlockFiller, ChunkKind};
 
@@ -114,13 +114,13 @@ impl Placer {
         self.queued_ns = load.queued_ns;
         let job = Arc::clone(&self.job);
         let first_chunk = load.chunks(&job.plan).start;
-        let mut contents = load.contents.drain(..);
+        let (mut contents, mut parts) = (load.contents.drain(..), load.digests.drain(..));
         for (block, region) in load.blocks.clone().zip(load.regions.drain(..)) {
             let mut region = Region { lease: Some(region), start: 0 };
             let mut at = 0;
             for index in job.plan.block(block) {
                 let content = contents.next().expect("the digest stage made one content a chunk");
-                self.chunk(index, load.got[index - first_chunk], content, &mut region, at);
+                self.chunk(index, load.got[index - first_chunk], content, &mut parts, &mut region, at);
                 at += job.plan.chunks()[index].data_len() as usize;
                 self.flush_directory(Some((&mut region, at)));
             }
@@ -145,7 +145,15 @@ impl Placer {
     }
 
     /// One chunk, whose bytes lie at `at` of the region (or of the open block's home, when that is this region).
-    fn chunk(&mut self, index: usize, got: u32, content: Content, region: &mut Region, at: usize) {
+    fn chunk(
+        &mut self,
+        index: usize,
+        got: u32,
+        content: Content,
+        parts: &mut impl Iterator<Item = Part>,
+        region: &mut Region,
+        at: usize,
+    ) {
         let chunk = self.job.plan.chunks()[index];
         let row = chunk.row();
         if chunk.is_first() {
@@ -164,12 +172,13 @@ impl Placer {
             let body = Body { digest: Digest::of(&[]), extents: &[], size: 0 };
             self.rows.end(row, &body);
         } else {
-            self.part(index, got, content, region, at);
+            let part = if let Content::Part = content { parts.next() } else { None };
+            self.part(index, got, part, region, at);
         }
     }
 
-    /// One chunk of a file of several.
-    fn part(&mut self, index: usize, got: u32, content: Content, region: &mut Region, at: usize) {
+    /// One chunk of a file of several; without a part, nothing of it was read.
+    fn part(&mut self, index: usize, got: u32, part: Option<Part>, region: &mut Region, at: usize) {
         let chunk = self.job.plan.chunks()[index];
         let row = chunk.row();
         let mut large = self.large.take().filter(|large| large.row == row).unwrap_or_else(|| Large {
@@ -181,13 +190,13 @@ impl Placer {
             ended: false,
         });
         large.is_read |= chunk.kind() == ChunkKind::Data;
-        if let (Content::Part(part), false, false) = (content, large.ended, self.rows.is_failed(row)) {
+        if let (Some(part), false, false) = (part, large.ended, self.rows.is_failed(row)) {
             if chunk.kind() == ChunkKind::Data {
                 let extent = self.keep(&part.key(), got, region, at);
                 self.rows.chunk(row, chunk.offset(), extent);
                 large.extents.push(extent);
             }
-            large.joiner.push(*part);
+            large.joiner.push(part);
             large.size += u64::from(got);
         }
         large.ended |= got < chunk.len();

@@ -18,7 +18,7 @@ use super::Job;
 use super::load::{Load, Note};
 use super::roads::Roads;
 use super::shared::Shared;
-use super::tasks;
+use super::tasks::Task;
 use crate::plan::ChunkKind;
 use crate::ring::{Queue, SlotRing};
 use crate::stages::{Recorder, Step};
@@ -242,7 +242,7 @@ impl Reader {
         let Filling { mut load, .. } = self.filling[at].take().expect("the load is being filled");
         load.join_regions(&self.job.plan);
         load.filled_ns = self.recorder.clock().now_ns();
-        tasks::spawn_digest(&self.job, &self.shared, load);
+        self.shared.spawn(Task::Digest(load));
     }
 }
 

@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Job;
 use super::load::Load;
 use super::reader::ReaderEnd;
-use super::tasks::{Frame, Worker};
+use super::tasks::{Frame, Task, Worker};
 use crate::control::Cancel;
 use crate::index::{EncodedEntries, IndexError};
-use crate::ring::{Mailbox, SlotRing};
+use crate::ring::{Crew, Mailbox, SlotRing};
 use crate::stages::{Clock, Recorder};
 
 /// What the coordinator is told.
@@ -33,6 +34,9 @@ pub(super) struct Shared {
     /// One a rayon worker, by its number: never contended.
     pub workers: Vec<Mutex<Worker>>,
     pool: rayon::ThreadPool,
+    /// What the workers are to do. There is room for every task that can be under way.
+    crew: Crew<Task>,
+    job: Arc<Job>,
     /// Tasks spawned so far; each sends exactly one event.
     spawned: AtomicUsize,
     ring: Arc<SlotRing>,
@@ -44,28 +48,44 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(
+        job: &Arc<Job>,
         events: usize,
         workers: Vec<Worker>,
         pool: rayon::ThreadPool,
         ring: Arc<SlotRing>,
-        cancel: Cancel,
-        clock: Clock,
     ) -> Self {
-        let workers = workers.into_iter().map(Mutex::new).collect();
-        let (spawned, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { events: Mailbox::new(events), workers, pool, spawned, ring, stop, cancel, clock }
+        Self {
+            events: Mailbox::new(events),
+            crew: Crew::new(events, workers.len()),
+            workers: workers.into_iter().map(Mutex::new).collect(),
+            pool,
+            spawned: AtomicUsize::new(0),
+            ring,
+            stop: AtomicBool::new(false),
+            cancel: job.control.cancel.clone(),
+            clock: job.clock,
+            job: Arc::clone(job),
+        }
     }
 
-    /// Gives a task to the workers, first come, first served. It must send one event at its end.
-    pub(super) fn spawn(self: &Arc<Self>, doing: &'static str, task: impl FnOnce(&Shared) + Send + 'static) {
+    /// Gives a task to the workers, first come, first served.
+    pub(super) fn spawn(self: &Arc<Self>, task: Task) {
         self.spawned.fetch_add(1, Ordering::Release);
-        let shared = Arc::clone(self);
-        self.pool.spawn_fifo(move || {
-            // A panic in a task must become an error, not a coordinator that waits for ever.
-            if catch_unwind(AssertUnwindSafe(|| task(&shared))).is_err() {
-                shared.send(Event::Panicked(doing));
+        match self.crew.push(task) {
+            Ok(false) => {}
+            Ok(true) => {
+                let shared = Arc::clone(self);
+                self.pool.spawn_fifo(move || shared.crew.work(|task| shared.perform(task)));
             }
-        });
+            Err(_) => unreachable!("there is room for every task that can be under way"),
+        }
+    }
+
+    fn perform(&self, task: Task) {
+        let doing = task.doing();
+        // A panic in a task must become an error, not a coordinator that waits for ever.
+        let event = catch_unwind(AssertUnwindSafe(|| task.run(&self.job, self)));
+        self.send(event.unwrap_or(Event::Panicked(doing)));
     }
 
     /// How many tasks were spawned so far.

@@ -1,7 +1,5 @@
 //! The rayon tasks: hash a load, compress a block. They never wait for anything.
 
-use std::sync::Arc;
-
 use carrack_backends::arena::Lease;
 
 use super::Job;
@@ -140,21 +138,66 @@ fn len32(len: usize) -> u32 {
     u32::try_from(len).expect("blocks and directories are bounded far below 4 GiB")
 }
 
-/// Hashes every chunk of a load, then hands it to the coordinator.
-pub(super) fn spawn_digest(job: &Arc<Job>, shared: &Arc<Shared>, mut load: Box<Load>) {
-    let job = Arc::clone(job);
-    shared.spawn("hashing", move |shared| {
-        if !shared.is_stopped() {
-            let begun_ns = shared.clock.now_ns();
-            hash(&job, &mut load);
-            load.hashed_ns = shared.clock.now_ns();
-            shared.with_recorder(|recorder| {
-                recorder.between(Step::DigestWait, load.filled_ns, begun_ns);
-                recorder.between(Step::Digest, begun_ns, load.hashed_ns);
-            });
+/// What a worker is given. Each task sends one event at its end.
+pub(super) enum Task {
+    /// Hash every chunk of a load.
+    Digest(Box<Load>),
+    /// Compress a block and its directory, and make the header.
+    Compress(Box<Frame>),
+    /// Encode a batch of rows: its number, and the rows.
+    Encode(usize, PlainBatch),
+}
+
+impl Task {
+    /// What it does, for an error.
+    pub(super) fn doing(&self) -> &'static str {
+        match self {
+            Task::Digest(_) => "hashing",
+            Task::Compress(_) => "compressing",
+            Task::Encode(..) => "encoding rows",
         }
-        shared.send(Event::Digested(load));
-    });
+    }
+
+    /// Does it, and says which event to send.
+    pub(super) fn run(self, job: &Job, shared: &Shared) -> Event {
+        match self {
+            Task::Digest(load) => Event::Digested(digest(job, shared, load)),
+            Task::Compress(frame) => Event::Compressed(compress(job, shared, frame)),
+            Task::Encode(number, batch) => {
+                let begun_ns = shared.clock.now_ns();
+                let encoded = batch.encode();
+                shared.with_recorder(|recorder| {
+                    recorder.since(Step::Encode, begun_ns);
+                });
+                Event::Encoded(number, encoded)
+            }
+        }
+    }
+}
+
+fn digest(job: &Job, shared: &Shared, mut load: Box<Load>) -> Box<Load> {
+    if !shared.is_stopped() {
+        let begun_ns = shared.clock.now_ns();
+        hash(job, &mut load);
+        load.hashed_ns = shared.clock.now_ns();
+        shared.with_recorder(|recorder| {
+            recorder.between(Step::DigestWait, load.filled_ns, begun_ns);
+            recorder.between(Step::Digest, begun_ns, load.hashed_ns);
+        });
+    }
+    load
+}
+
+fn compress(job: &Job, shared: &Shared, mut frame: Box<Frame>) -> Box<Frame> {
+    if !shared.is_stopped() {
+        frame.error = shared.with_worker(|worker| {
+            let begun_ns = worker.recorder.since(Step::CompressWait, frame.given_ns);
+            let error = frame.compress(worker, job.archive_id).err();
+            frame.made_ns = worker.recorder.since(Step::Compress, begun_ns);
+            error
+        });
+    }
+    frame
 }
 
 fn hash(job: &Job, load: &mut Load) {
@@ -166,45 +209,17 @@ fn hash(job: &Job, load: &mut Load) {
             let got = load.got[index - first_chunk];
             load.contents.push(if got == 0 {
                 Content::Nothing
-            } else if chunk.kind() == ChunkKind::Hole {
-                Content::Part(Box::new(digest::zeros(u64::from(got), chunk.offset())))
+            } else if chunk.is_whole() {
+                Content::Whole(Digest::of(&region[at..at + got as usize]))
             } else {
-                let bytes = &region[at..at + got as usize];
-                if chunk.is_whole() {
-                    Content::Whole(Digest::of(bytes))
+                load.digests.push(if chunk.kind() == ChunkKind::Hole {
+                    digest::zeros(u64::from(got), chunk.offset())
                 } else {
-                    Content::Part(Box::new(digest::part(bytes, chunk.offset())))
-                }
+                    digest::part(&region[at..at + got as usize], chunk.offset())
+                });
+                Content::Part
             });
             at += chunk.data_len() as usize;
         }
     }
-}
-
-/// Compresses a block and its directory and makes the header, then hands the frame to the coordinator.
-pub(super) fn spawn_compress(job: &Arc<Job>, shared: &Arc<Shared>, mut frame: Box<Frame>) {
-    let archive_id = job.archive_id;
-    shared.spawn("compressing", move |shared| {
-        if !shared.is_stopped() {
-            frame.error = shared.with_worker(|worker| {
-                let begun_ns = worker.recorder.since(Step::CompressWait, frame.given_ns);
-                let error = frame.compress(worker, archive_id).err();
-                frame.made_ns = worker.recorder.since(Step::Compress, begun_ns);
-                error
-            });
-        }
-        shared.send(Event::Compressed(frame));
-    });
-}
-
-/// Encodes a batch of rows, then hands it to the coordinator.
-pub(super) fn spawn_encode(shared: &Arc<Shared>, number: usize, batch: PlainBatch) {
-    shared.spawn("encoding rows", move |shared| {
-        let begun_ns = shared.clock.now_ns();
-        let encoded = batch.encode();
-        shared.with_recorder(|recorder| {
-            recorder.since(Step::Encode, begun_ns);
-        });
-        shared.send(Event::Encoded(number, encoded));
-    });
 }

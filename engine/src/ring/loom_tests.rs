@@ -11,7 +11,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use super::{Mailbox, Queue, Signal, SlotRing};
+use super::{Crew, Mailbox, Queue, Signal, SlotRing};
 
 /// Tries every interleaving with at most `preemptions` forced switches of thread (`None`: with any number of them).
 fn model(preemptions: Option<usize>, case: impl Fn() + Sync + Send + 'static) {
@@ -220,4 +220,36 @@ fn slot_ring_wakes_a_reader_that_is_to_stop() {
         stopper.join().unwrap();
         drop(lease);
     });
+}
+
+/// A thread of the crew for each that was asked for; the number of tasks done by all of them.
+fn crew(most: usize) {
+    let shared = Arc::new((Crew::new(2, most), AtomicUsize::new(0)));
+    let add = |shared: &Arc<(Crew<Box<usize>>, AtomicUsize)>, task| {
+        let asked = shared.0.push(Box::new(task)).expect("there is room for two");
+        asked.then(|| {
+            let shared = Arc::clone(shared);
+            thread::spawn(move || {
+                shared.0.work(|task| {
+                    shared.1.fetch_add(*task, Ordering::Relaxed);
+                });
+            })
+        })
+    };
+    let other = Arc::clone(&shared);
+    let adder = thread::spawn(move || add(&other, 1));
+    let mut threads = vec![add(&shared, 2)];
+    threads.push(adder.join().unwrap());
+    threads.into_iter().flatten().for_each(|thread| thread.join().unwrap());
+    assert_eq!(shared.1.load(Ordering::Relaxed), 3, "each task is done exactly once");
+}
+
+#[test]
+fn crew_of_one_leaves_no_task() {
+    model(Some(3), || crew(1));
+}
+
+#[test]
+fn crew_of_two_leaves_no_task() {
+    model(Some(2), || crew(2));
 }

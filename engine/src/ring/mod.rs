@@ -9,6 +9,7 @@
 //! | [`Queue`] | values, bounded, never waiting | any → any |
 //! | [`Signal`] | "look again" | any → one waiting thread |
 //! | [`Mailbox`] | messages, bounded by construction | any → one waiting thread |
+//! | [`Crew`] | tasks, and how many threads are at work | any → some threads of the caller's |
 //! | [`SlotRing`] | empty slots of an arena | any dropper of a lease → one waiting thread |
 //!
 //! **Waiting** is a bounded back-off (some hundred pauses and a few yields, microseconds in all), then parking. Sending,
@@ -17,6 +18,7 @@
 //! **Checked by** `loom_tests`: every interleaving of a few small cases under the C11 memory model, with
 //! `RUSTFLAGS="--cfg loom" cargo test -p carrack-engine --lib ring::loom --release`.
 
+mod crew;
 mod mailbox;
 #[allow(unsafe_code)]
 mod queue;
@@ -27,6 +29,7 @@ mod sync;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
+pub use crew::Crew;
 pub use mailbox::Mailbox;
 pub use queue::Queue;
 pub use signal::Signal;

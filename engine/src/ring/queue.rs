@@ -125,6 +125,18 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Whether [`pop`](Self::pop) would find a value now.
+    pub(super) fn is_ready(&self) -> bool {
+        loop {
+            let head = self.head.load(Ordering::Relaxed);
+            let turn = self.cell(head).stamp.load(Ordering::Acquire).wrapping_sub(head.wrapping_add(1)).cast_signed();
+            // Beyond its turn: the head is out of date.
+            if turn <= 0 {
+                return turn == 0;
+            }
+        }
+    }
+
     /// Takes the value at the front; `None` when there is none, or when its push is not finished.
     pub fn pop(&self) -> Option<T> {
         let mut head = self.head.load(Ordering::Relaxed);
