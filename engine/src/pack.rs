@@ -241,7 +241,8 @@ impl Packer {
         self
     }
 
-    /// Number of threads that hash and compress. The archive's bytes do not depend on it.
+    /// Number of threads that hash and compress. More than one beyond the cores are not started: they bring nothing. The
+    /// archive's bytes do not depend on it.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
@@ -422,7 +423,7 @@ impl Packer {
 
     fn job(&self, entries: Arc<Entries>, plan: Plan, archive_id: ArchiveId) -> Job {
         let block_size = self.block_size as usize;
-        let threads = self.threads.unwrap_or_else(default_threads);
+        let threads = self.threads.map_or_else(default_threads, at_most_useful);
         let slot_size = self.slot_size.map_or(SLOT_SIZE_DEFAULT, |bytes| bytes as usize);
         let slot_size = slot_size.max(1).next_multiple_of(block_size);
         let slots = self.slots.unwrap_or_else(|| slots_default(threads, slot_size));
@@ -465,11 +466,18 @@ fn default_threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The number of threads asked for, or the default.
+/// So many threads, or one more than the process may use at once if that is less. A thread that hashes, compresses or
+/// decodes waits for nothing, so further ones only take turns, each with a codec's context and with blocks of its own
+/// that fall out of the cache meanwhile.
+fn at_most_useful(threads: usize) -> usize {
+    threads.min(default_threads() + 1)
+}
+
+/// The number of threads asked for, as far as they are useful, or the default.
 pub(crate) fn threads(wanted: Option<usize>) -> Result<usize> {
     match wanted {
         Some(0) => Err(Error::new(ErrorKind::Usage, "0 threads: at least one is needed")),
-        wanted => Ok(wanted.unwrap_or_else(default_threads)),
+        wanted => Ok(wanted.map_or_else(default_threads, at_most_useful)),
     }
 }
 

@@ -18,3 +18,4 @@ mod shapes;
 mod stages;
 mod support;
 mod synthetic;
+mod threads;
