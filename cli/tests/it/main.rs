@@ -3,6 +3,7 @@
 //! `arguments`, `teaching` and part of `terminal` need no archive; all other tests pack and unpack for real.
 
 mod arguments;
+mod calls;
 mod damage;
 mod exit_codes;
 mod inputs;

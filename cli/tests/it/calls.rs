@@ -1,0 +1,123 @@
+//! How often a small file enters the kernel, from the walk to the changed-file check. Counted by `strace`, which sees
+//! the calls of every thread, whichever library makes them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::{Place, carrack};
+
+/// Files in the smaller tree; the larger one has twice as many, in as many folders. What the second pack calls beyond
+/// the first is what the files cost.
+const FILES: usize = 3000;
+const FOLDERS: usize = 10;
+
+/// Set where the lack of strace must not go unnoticed.
+const REQUIRED: &str = "CARRACK_REQUIRE_STRACE";
+
+/// Calls of threads that wait for one another, whose number depends on how threads are scheduled; and the look at each
+/// descriptor before it is closed, which the standard library takes in builds with debug assertions only.
+const ASIDE: [&str; 3] = ["futex", "sched_yield", "fcntl"];
+
+/// Whether strace is there and may look at processes.
+fn has_strace() -> bool {
+    let probe = Command::new("strace").args(["-f", "-c", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let works = probe.is_ok_and(|status| status.success());
+    let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
+    assert!(works || !required, "{REQUIRED}=1, but strace is missing or may not trace");
+    if !works {
+        eprintln!("skipped: strace is missing or may not trace, so nothing counts system calls");
+    }
+    works
+}
+
+/// A folder with a tree of small files.
+fn tree(files: usize) -> Place {
+    let place = Place::empty();
+    for folder in 0..FOLDERS {
+        fs::create_dir(place.path(format!("src/{folder}"))).unwrap();
+    }
+    for file in 0..files {
+        let text = format!("{file} ").repeat(100 + file % 400);
+        fs::write(place.path(format!("src/{}/{file}", file % FOLDERS)), text).unwrap();
+    }
+    place
+}
+
+/// Packs, and counts the system calls of the whole run by name.
+fn calls(place: &Place, io: &str) -> BTreeMap<String, f64> {
+    let (carrack, summary) = (carrack(), place.path("calls"));
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-c", "-o"]).arg(&summary).arg(carrack.get_program());
+    for (name, value) in carrack.get_envs() {
+        match value {
+            Some(value) => strace.env(name, value),
+            None => strace.env_remove(name),
+        };
+    }
+    strace.args(["pack", "src", "-o", "a.crk", "--force", "--quiet", "--no-tune", "--threads", "2", "--io", io]);
+    let output = strace.current_dir(place.path("")).stdin(Stdio::null()).output().expect("strace runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    counted(&summary)
+}
+
+/// The table that strace writes: share, seconds, microseconds a call, calls, perhaps errors, name.
+fn counted(summary: &Path) -> BTreeMap<String, f64> {
+    let table = fs::read_to_string(summary).unwrap();
+    let row = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let name = fields.last().filter(|name| fields.len() >= 5 && **name != "total")?;
+        Some(((*name).to_owned(), fields[3].parse().ok()?))
+    };
+    let counts: BTreeMap<_, _> = table.lines().filter_map(row).collect();
+    assert!(counts.contains_key("openat"), "no table of strace's: {table}");
+    counts
+}
+
+/// Calls that one more small file costs, by name.
+fn each(io: &str) -> BTreeMap<String, f64> {
+    let [few, many] = [FILES, 2 * FILES].map(|files| calls(&tree(files), io));
+    let more = |(name, count): (&String, &f64)| {
+        (name.clone(), (count - few.get(name).copied().unwrap_or_default()) / FILES as f64)
+    };
+    many.iter().map(more).collect()
+}
+
+fn sum<'a>(each: impl IntoIterator<Item = (&'a String, &'a f64)>) -> f64 {
+    each.into_iter().map(|(_, count)| count).sum()
+}
+
+/// Whether this machine has the backend.
+fn has(io: &str) -> bool {
+    let place = tree(1);
+    let mut pack = carrack();
+    pack.args(["pack", "src", "-o", "a.crk", "--no-tune", "--io", io]).current_dir(place.path(OsStr::new("")));
+    let output = pack.output().unwrap();
+    if !output.status.success() {
+        eprintln!("skipped {io}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    output.status.success()
+}
+
+#[test]
+fn a_small_file_takes_at_most_three_calls_through_io_uring() {
+    if has_strace() && has("uring") {
+        let each = each("uring");
+        assert!(sum(&each) <= 3.0, "{:.3} calls a file: {each:.3?}", sum(&each));
+    }
+}
+
+#[test]
+fn a_small_file_takes_six_calls_through_plain_reads_waits_aside() {
+    if !has_strace() {
+        return;
+    }
+    for io in ["pread", "pool"] {
+        // Of the walk: stat. Of the reader: open, stat, read, stat, close.
+        let each = each(io);
+        let calls = sum(each.iter().filter(|(name, _)| !ASIDE.contains(&name.as_str())));
+        assert!(calls <= 6.1, "{io}: {calls:.3} calls a file: {each:.3?}");
+    }
+}
