@@ -16,7 +16,8 @@ fn a_file_costs_none() {
     for io in backends() {
         for stats in [false, true] {
             let packer = |files| packer(&trees[usize::from(files > FILES)], FILES_BLOCK).io(io).stats(stats);
-            let cost = each(FILES, |files| pack(&packer(files), &place));
+            let cost =
+                each(&format!("a file packed, {io}, recording: {stats}"), FILES, |files| pack(&packer(files), &place));
             assert!(cost <= A_FILE, "{io}, recording: {stats}: {cost} allocations a file");
         }
     }
@@ -33,7 +34,8 @@ fn a_block_costs_none_while_there_is_work() {
         for stats in [false, true] {
             let packer = |blocks| packer(&trees[usize::from(blocks > BLOCKS)], BLOCK).io(io).stats(stats);
             let slow = |blocks| packer(blocks).codec(Codec::Zstd { level: 15 });
-            let mut costs = (0..TRIES).map(|_| each(BLOCKS, |blocks| pack(&slow(blocks), &place)));
+            let what = format!("a block packed, {io}, recording: {stats}");
+            let mut costs = (0..TRIES).map(|_| each(&what, BLOCKS, |blocks| pack(&slow(blocks), &place)));
             assert!(costs.any(|cost| cost <= 0.25), "{io}, recording: {stats}: more than 0.25 allocations a block");
         }
     }

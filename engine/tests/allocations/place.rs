@@ -88,11 +88,14 @@ pub(crate) fn backends() -> Vec<IoChoice> {
     here
 }
 
-/// How often memory is asked for by one more unit: `run` does the work on the tree of so many units.
-pub(crate) fn each(units: usize, mut run: impl FnMut(usize)) -> f64 {
+/// How often memory is asked for by one more unit: `run` does the work on the tree of so many units. Printed too, as
+/// `what`: to be seen with `--nocapture`.
+pub(crate) fn each(what: &str, units: usize, mut run: impl FnMut(usize)) -> f64 {
     // What is made once a process is made now.
     run(units);
     let (few, ()) = allocations(|| run(units));
     let (many, ()) = allocations(|| run(2 * units));
-    (many as f64 - few as f64) / units as f64
+    let cost = (many as f64 - few as f64) / units as f64;
+    eprintln!("{what}: {cost:.3} allocations");
+    cost
 }

@@ -24,7 +24,7 @@ fn verify(archive: &Path) {
 }
 
 /// Unpacks and verifies archives of so many units and of twice as many; one more may cost so many allocations.
-fn costs(units: usize, block: usize, most: f64, tree: impl Fn(&Place, usize) -> PathBuf) {
+fn costs(what: &str, units: usize, block: usize, most: f64, tree: impl Fn(&Place, usize) -> PathBuf) {
     let place = Place::new();
     let archives = [units, 2 * units].map(|units| {
         let archive = place.path(&format!("{units}.crk"));
@@ -32,21 +32,23 @@ fn costs(units: usize, block: usize, most: f64, tree: impl Fn(&Place, usize) -> 
         archive
     });
     for stats in [false, true] {
-        let cost = each(units, |n| unpack(&archives[usize::from(n > units)], &place, stats));
+        let cost = each(&format!("{what} unpacked, recording: {stats}"), units, |n| {
+            unpack(&archives[usize::from(n > units)], &place, stats)
+        });
         assert!(cost <= most, "unpacking, recording: {stats}: {cost} allocations each");
     }
-    let cost = each(units, |n| verify(&archives[usize::from(n > units)]));
+    let cost = each(&format!("{what} verified"), units, |n| verify(&archives[usize::from(n > units)]));
     assert!(cost <= most, "verifying: {cost} allocations each");
 }
 
 #[test]
 fn a_file_costs_none() {
     // Fewer than are packed, since making files takes its time.
-    costs(FILES / 2, FILES_BLOCK, A_FILE, Place::small_files);
+    costs("a file", FILES / 2, FILES_BLOCK, A_FILE, Place::small_files);
 }
 
 /// A task, and what a part of a large file hashes to.
 #[test]
 fn a_block_costs_two() {
-    costs(BLOCKS, BLOCK, 2.1, Place::large_file);
+    costs("a block", BLOCKS, BLOCK, 2.1, Place::large_file);
 }
