@@ -139,6 +139,11 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "N", help_heading = "Speed")]
     pub(crate) threads: Option<NonZeroUsize>,
 
+    /// Memory to take at most: buffers and threads become fewer until it fits [default: 256 MB, or 64 MB a core]
+    // The default trims buffers only and fails for nothing: `carrack_engine::budget`.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Speed")]
+    pub(crate) memory_limit: Option<u64>,
+
     /// Ignore the settings that carrack tune found for this machine
     #[arg(long, help_heading = "Speed")]
     pub(crate) no_tune: bool,
@@ -207,6 +212,10 @@ pub(crate) struct UnpackArgs {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
+    /// Memory to take at most: threads become fewer until it fits
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) memory_limit: Option<u64>,
+
     #[command(flatten)]
     pub(crate) stats: StatsArgs,
 }
@@ -260,6 +269,10 @@ pub(crate) struct VerifyArgs {
     /// Threads that decode and check [default: one a core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Memory to take at most: threads become fewer until it fits
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) memory_limit: Option<u64>,
 
     #[command(flatten)]
     pub(crate) stats: StatsArgs,

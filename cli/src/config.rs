@@ -48,6 +48,8 @@ pub(crate) struct Pack {
     /// Bytes.
     pub(crate) slot_size: Option<u32>,
     pub(crate) threads: Option<usize>,
+    /// Bytes.
+    pub(crate) memory_limit: Option<u64>,
     pub(crate) exclude: Vec<String>,
     pub(crate) one_file_system: bool,
     pub(crate) force: bool,
@@ -85,6 +87,7 @@ impl Pack {
             slots: args.slots.map(Into::into),
             slot_size: args.slot_size,
             threads: args.threads.map(Into::into),
+            memory_limit: args.memory_limit,
             exclude,
             one_file_system: args.one_file_system,
             force: args.force,
@@ -100,6 +103,7 @@ impl Pack {
             .dedup(self.dedup)
             .io(self.io)
             .direct(self.direct)
+            .memory_limit(self.memory_limit)
             .exclude(self.exclude.iter().cloned())
             .one_file_system(self.one_file_system)
             .force(self.force)
@@ -139,7 +143,7 @@ impl Pack {
             Codec::Zstd { level } => format!("zstd level {level}"),
         };
         format!(
-            "codec {codec}, block {}, dedup {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, {} exclude {}, sync {}",
+            "codec {codec}, block {}, dedup {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
             Human(self.block_size.into()),
             if self.dedup == Dedup::None { "none" } else { "file" },
             self.io,
@@ -149,6 +153,7 @@ impl Pack {
             or_auto(self.slots),
             or_auto(self.slot_size.map(|bytes| Human(bytes.into()))),
             or_auto(self.threads),
+            or_auto(self.memory_limit.map(Human)),
             self.exclude.len(),
             if self.exclude.len() == 1 { "pattern" } else { "patterns" },
             if self.sync { "on" } else { "off" },

@@ -15,6 +15,16 @@ use hashbrown::HashTable;
 use crate::digest::Digest;
 use crate::entry::Extent;
 
+/// Bytes that the table takes at most, also for a moment while it doubles, once it holds so many distinct chunks.
+#[must_use]
+pub fn bytes_for(chunks: u64) -> u64 {
+    let page = PAGE_RECORDS as u64;
+    let records = chunks.div_ceil(page) * page * size_of::<Record>() as u64;
+    // A place has a number of 4 bytes and 1 byte of hash; at most ⅞ of a power of two of them are taken.
+    let places = (chunks.saturating_mul(8) / 7 + 1).next_power_of_two().max(4);
+    records + places * 5 / 2 * 3 + 64
+}
+
 /// Records in a page; one page is 360 kB.
 pub const PAGE_RECORDS: usize = 8192;
 
@@ -154,6 +164,8 @@ mod tests {
             assert_eq!(table.find_or_insert(&Digest::of(&n.to_le_bytes()), 1, || extent(n, 1)), None);
             let page = PAGE_RECORDS * size_of::<Record>();
             let limit = 56 * table.len() + page + 256;
+            let said = bytes_for(u64::from(n) + 1);
+            assert!(table.memory_bytes() as u64 <= said, "{} bytes for {} chunks, {said} said", table.memory_bytes(), n + 1);
             assert!(table.memory_bytes() <= limit, "{} bytes for {} chunks", table.memory_bytes(), table.len());
         }
         for n in (0..150_000_u32).rev() {

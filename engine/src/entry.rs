@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carrack_backends::path::PathTable;
+use carrack_backends::path::{PathId, PathTable};
 use carrack_backends::witness::Witness;
 
 use crate::digest::Digest;
@@ -302,6 +302,18 @@ impl<T> Rare<T> {
         self.0.binary_search_by_key(&row, |&(r, _)| r).ok().map(|at| &self.0[at].1)
     }
 
+    /// How many rows have a value.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether no row has a value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All rows that have a value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.0.iter().map(|(row, value)| (*row, value))
@@ -349,6 +361,23 @@ impl Entries {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
+    }
+
+    /// Bytes of all paths together, without anything between them.
+    #[must_use]
+    pub fn path_bytes(&self) -> u64 {
+        (0..self.paths.len() as u32).map(|row| self.paths.path(PathId(row)).len() as u64).sum()
+    }
+
+    /// Bytes of memory that all columns take. What only a few rows have counts by the row, not by what it holds.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let columns = self.kinds.capacity() * size_of::<Kind>()
+            + (self.modes.capacity() + self.uids.capacity() + self.gids.capacity()) * size_of::<u32>()
+            + self.witnesses.capacity() * size_of::<Witness>();
+        let rare = (self.link_targets.len() + self.holes.len()) * 64 + (self.hardlinks.len() + self.devices.len()) * 16;
+        // A path has a NUL behind it, a start and a base.
+        self.path_bytes() + self.paths.len() as u64 * 13 + (columns + rare) as u64
     }
 
     /// Bytes of content that a row has: zero unless it is a file.

@@ -22,6 +22,7 @@ pub mod pipeline;
 pub mod restore;
 // L4
 pub mod archive;
+pub mod budget;
 pub mod error;
 pub mod pack;
 pub mod select;

@@ -7,11 +7,12 @@ use std::thread;
 
 use carrack_backends::path::PathId;
 use carrack_backends::read::ReadBackend;
-use carrack_backends::read::choose::{IoChoice, ReadOptions, open_backend};
+use carrack_backends::read::choose::{ReadOptions, open_backend};
 use carrack_backends::sink::{self, AppendSink, FileSinkOptions, StreamSink};
 
 use serde_json::{Map, Value};
 
+use crate::budget::{Settings, Tables, Wish};
 use crate::codec::Codec;
 use crate::container::head::HEAD;
 use crate::container::id::{ArchiveId, ArchiveIdHasher};
@@ -20,25 +21,13 @@ use crate::digest::Digest;
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::IndexWriter;
-use crate::limits::{BLOCK_SIZE_DEFAULT, BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
+use crate::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
 use crate::pipeline::{self, Job, PipelineError};
 use crate::plan::{Plan, PlanOptions};
 use crate::stages::{Clock, Stages};
 use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
 
-/// Least memory that all slots together get by default, bytes: enough for reads to run ahead of compression. More only
-/// costs: each page must be zeroed by the kernel once, and falls out of the cache until its turn comes again.
-const SLOTS_BYTES_DEFAULT: usize = 8 << 20;
-/// Least size of a slot by default, bytes: hand-overs between threads cost microseconds, so they should be rare.
-pub const SLOT_SIZE_DEFAULT: usize = 1 << 20;
-
-/// NUM_SLOTS by default, for slots of so many bytes (more than 0) and so many threads that hash and compress.
-#[must_use]
-pub fn slots_default(threads: usize, slot_size: usize) -> u32 {
-    // A few for reading, one a worker under compression, one a worker in between.
-    let by_threads = threads.saturating_mul(2).saturating_add(4);
-    u32::try_from(by_threads.max(SLOTS_BYTES_DEFAULT / slot_size)).unwrap_or(u32::MAX)
-}
+mod builder;
 
 /// What is stored only once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -92,6 +81,7 @@ pub struct Packer {
     slots: Option<u32>,
     slot_size: Option<u32>,
     threads: Option<usize>,
+    memory_limit: Option<u64>,
     exclude: Vec<String>,
     one_file_system: bool,
     force: bool,
@@ -142,155 +132,6 @@ impl Default for Packer {
 }
 
 impl Packer {
-    /// Default settings: zstd level 3, blocks of 1 MiB, equal files stored once, the best backend there is.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            inputs: Vec::new(),
-            base_dir: None,
-            codec: Codec::Zstd { level: 3 },
-            block_size: BLOCK_SIZE_DEFAULT,
-            dedup: Dedup::default(),
-            read: ReadOptions::default(),
-            slots: None,
-            slot_size: None,
-            threads: None,
-            exclude: Vec::new(),
-            one_file_system: false,
-            force: false,
-            sync: true,
-            stats: true,
-            control: Control::default(),
-        }
-    }
-
-    /// Adds a file or folder.
-    #[must_use]
-    pub fn input(mut self, path: impl Into<PathBuf>) -> Self {
-        self.inputs.push(path.into());
-        self
-    }
-
-    /// Relative inputs start from here, not from the working folder.
-    #[must_use]
-    pub fn base_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.base_dir = Some(dir.into());
-        self
-    }
-
-    /// How blocks are compressed.
-    #[must_use]
-    pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
-        self
-    }
-
-    /// Uncompressed size of a block at most, bytes: a power of two. What reading one byte may cost.
-    #[must_use]
-    pub fn block_size(mut self, bytes: u32) -> Self {
-        self.block_size = bytes;
-        self
-    }
-
-    /// What is stored only once.
-    #[must_use]
-    pub fn dedup(mut self, dedup: Dedup) -> Self {
-        self.dedup = dedup;
-        self
-    }
-
-    /// The read backend. The archive's bytes do not depend on it.
-    #[must_use]
-    pub fn io(mut self, io: IoChoice) -> Self {
-        self.read.choice = io;
-        self
-    }
-
-    /// Number of threads of the `pool` backend.
-    #[must_use]
-    pub fn readers(mut self, threads: usize) -> Self {
-        self.read.threads = threads;
-        self
-    }
-
-    /// Reads that the `uring` backend has in flight at once.
-    #[must_use]
-    pub fn depth(mut self, depth: u32) -> Self {
-        self.read.depth = depth;
-        self
-    }
-
-    /// Reads files of at least so many bytes past the page cache (O_DIRECT).
-    #[must_use]
-    pub fn direct(mut self, threshold: Option<u64>) -> Self {
-        self.read.direct = threshold;
-        self
-    }
-
-    /// NUM_SLOTS: how many slots reads can run ahead. The archive's bytes do not depend on it.
-    #[must_use]
-    pub fn slots(mut self, slots: u32) -> Self {
-        self.slots = Some(slots);
-        self
-    }
-
-    /// Bytes in a slot, rounded up to whole blocks. The archive's bytes do not depend on it.
-    #[must_use]
-    pub fn slot_size(mut self, bytes: u32) -> Self {
-        self.slot_size = Some(bytes);
-        self
-    }
-
-    /// Number of threads that hash and compress. More than one beyond the cores are not started: they bring nothing. The
-    /// archive's bytes do not depend on it.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = Some(threads);
-        self
-    }
-
-    /// Leaves out what matches one of these globs.
-    #[must_use]
-    pub fn exclude(mut self, globs: impl IntoIterator<Item = String>) -> Self {
-        self.exclude.extend(globs);
-        self
-    }
-
-    /// Does not descend into folders on other file systems than their input.
-    #[must_use]
-    pub fn one_file_system(mut self, yes: bool) -> Self {
-        self.one_file_system = yes;
-        self
-    }
-
-    /// Replaces an existing target.
-    #[must_use]
-    pub fn force(mut self, yes: bool) -> Self {
-        self.force = yes;
-        self
-    }
-
-    /// Whether the archive is made durable before it gets its name (the default).
-    #[must_use]
-    pub fn sync(mut self, yes: bool) -> Self {
-        self.sync = yes;
-        self
-    }
-
-    /// Whether to record how long each stage takes (the default): [`PackReport::stages`]. Without, no clock is read for it.
-    #[must_use]
-    pub fn stats(mut self, yes: bool) -> Self {
-        self.stats = yes;
-        self
-    }
-
-    /// Progress and cancellation.
-    #[must_use]
-    pub fn control(mut self, control: Control) -> Self {
-        self.control = control;
-        self
-    }
-
     /// Packs into the file `target`, which appears when it is complete, or not at all.
     ///
     /// # Errors
@@ -334,17 +175,20 @@ impl Packer {
         mut sink: Box<dyn AppendSink>,
     ) -> Result<PackReport> {
         self.check()?;
-        let Walked { entries, problems, left_out, .. } = self.walk(&*sink)?;
+        let wish = self.wish();
+        wish.check()?;
+        let Walked { entries, problems, left_out, .. } = self.walk(&*sink, &wish)?;
         let mut warnings: Vec<Warning> =
             problems.into_iter().map(|problem| Warning::new(&problem.path, problem.what.to_string())).collect();
         let plan = Plan::new(&entries, &PlanOptions { block_size: self.block_size })
             .map_err(|error| Error::with(ErrorKind::Input, "cannot plan the archive", error))?;
-        let entries = Arc::new(entries);
-        let options = self.options();
-        let archive_id = archive_id(&options, &entries);
-        let job = self.job(Arc::clone(&entries), plan, archive_id);
+        let tables = Tables::of(&entries, &plan, wish.dedup);
+        let settings = wish.settings(&tables)?;
+        notes.extend(wish.note(&tables, &settings));
+        let archive_id = archive_id(&self.options(), &entries);
+        let job = self.job(entries, plan, archive_id, &settings);
         let backend_name = backend.caps().name;
-        let (slots, slot_size, threads) = (job.slots, job.slot_size, job.threads);
+        let Settings { slots, slot_size, threads, .. } = settings;
 
         sink.append(&[HEAD]).map_err(|error| Error::with(ErrorKind::Output, "cannot write the archive", error))?;
         let outcome = pipeline::run(job, backend, &mut *sink).map_err(pipeline_error)?;
@@ -394,13 +238,14 @@ impl Packer {
         Ok(())
     }
 
-    fn walk(&self, sink: &dyn AppendSink) -> Result<Walked> {
+    fn walk(&self, sink: &dyn AppendSink, wish: &Wish) -> Result<Walked> {
         let inputs: Vec<Input> = self.inputs.iter().map(|path| Input { path: path.clone() }).collect();
         let options = WalkOptions {
             base: self.base_dir.clone(),
             exclude: self.exclude.clone(),
             one_file_system: self.one_file_system,
             leave_out: sink.identity().into_iter().chain(sink.replaces()).collect(),
+            entries_max: wish.entries_max(),
             ..WalkOptions::default()
         };
         let progress = |entries| {
@@ -416,27 +261,35 @@ impl Packer {
         let stop = || self.control.cancel.is_cancelled();
         walk::walk(&inputs, &options, &progress, &stop).map_err(|error| match error {
             WalkError::Stopped => cancelled(),
+            WalkError::TooManyEntries if wish.entries_max().is_some() => wish.too_many_entries(),
             WalkError::Exclude { .. } => Error::with(ErrorKind::Usage, "cannot walk the inputs", error),
             error => Error::with(ErrorKind::Input, "cannot walk the inputs", error),
         })
     }
 
-    fn job(&self, entries: Arc<Entries>, plan: Plan, archive_id: ArchiveId) -> Job {
-        let block_size = self.block_size as usize;
-        let threads = self.threads.map_or_else(default_threads, at_most_useful);
-        let slot_size = self.slot_size.map_or(SLOT_SIZE_DEFAULT, |bytes| bytes as usize);
-        let slot_size = slot_size.max(1).next_multiple_of(block_size);
-        let slots = self.slots.unwrap_or_else(|| slots_default(threads, slot_size));
-        // No more than there is to read: a backend that registers the arena makes all of it resident.
-        let loads = plan.blocks().div_ceil(slot_size / block_size);
-        let slots = slots.min(u32::try_from(loads).unwrap_or(u32::MAX).max(2));
+    fn wish(&self) -> Wish {
+        Wish {
+            limit: self.memory_limit,
+            codec: self.codec,
+            block_size: self.block_size,
+            dedup: self.dedup == Dedup::File,
+            slots: self.slots,
+            slot_size: self.slot_size,
+            threads: self.threads.map(at_most_useful),
+            cores: default_threads(),
+        }
+    }
+
+    fn job(&self, entries: Entries, plan: Plan, archive_id: ArchiveId, settings: &Settings) -> Job {
+        let &Settings { slots, slot_size, frames, threads, .. } = settings;
         Job {
-            entries,
+            entries: Arc::new(entries),
             plan,
             codec: self.codec,
             block_size: self.block_size,
             slots,
             slot_size,
+            frames,
             threads,
             dedup: self.dedup == Dedup::File,
             archive_id,

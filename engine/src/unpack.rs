@@ -10,9 +10,9 @@ use std::sync::Arc;
 use carrack_backends::tree::{DirTree, DirTreeOptions, TreeWriter};
 
 use crate::archive::Archive;
+use crate::budget::restore_threads;
 use crate::control::{Control, Warning};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pack::threads;
 use crate::restore::{self, Job, RestoreError, Workers};
 use crate::stages::{Clock, Stages};
 use wish::Wish;
@@ -46,6 +46,7 @@ pub struct Unpacker<'a> {
     sync: bool,
     stats: bool,
     threads: Option<usize>,
+    memory_limit: Option<u64>,
     control: Control,
 }
 
@@ -83,6 +84,7 @@ impl<'a> Unpacker<'a> {
             sync: false,
             stats: true,
             threads: None,
+            memory_limit: None,
             control: Control::default(),
         }
     }
@@ -129,6 +131,14 @@ impl<'a> Unpacker<'a> {
         self
     }
 
+    /// Bytes of memory that the process may take at its peak, the program itself included: threads become fewer until
+    /// everything fits, unless they were asked for. No limit by default.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.memory_limit = bytes.into();
+        self
+    }
+
     /// Whether to record how long each stage takes (the default): [`UnpackReport::stages`]. Without, no clock is read for
     /// it.
     #[must_use]
@@ -168,7 +178,8 @@ impl<'a> Unpacker<'a> {
 
     fn unpack_to(&self, wish: Wish, tree: Arc<dyn TreeWriter>) -> Result<UnpackReport> {
         let named = |error| restore_error(self.archive, error);
-        let workers = Workers::start(threads(self.threads)?).map_err(named)?;
+        let threads = restore_threads(self.archive, self.threads, self.memory_limit)?;
+        let workers = Workers::start(threads).map_err(named)?;
         let mut out = Writing::new(&*tree, &workers, self.same_owner, self.specials, &self.control.cancel);
         out.folders(&wish.folders)?;
         let wanted = Arc::new(wish.wanted);

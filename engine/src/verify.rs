@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::archive::Archive;
+use crate::budget::restore_threads;
 use crate::control::{Control, Escaped};
 use crate::error::{ErrorKind, Result};
 use crate::index::{envelope, rules};
-use crate::pack::threads;
 use crate::restore::{self, Job, Wanted, Workers};
 use crate::stages::{Clock, Stages};
 use crate::unpack::restore_error;
@@ -16,6 +16,9 @@ use crate::unpack::restore_error;
 pub struct VerifyOptions {
     /// Number of threads that decode and hash; as many as there are cores when `None`.
     pub threads: Option<usize>,
+    /// Bytes of memory that the process may take at its peak, the program itself included: threads become fewer until
+    /// everything fits, unless they were asked for. No limit when `None`.
+    pub memory_limit: Option<u64>,
     /// Whether to record how long each stage takes: [`VerifyReport::stages`]. Without, no clock is read for it.
     pub stats: bool,
     /// Progress and cancellation.
@@ -25,7 +28,7 @@ pub struct VerifyOptions {
 impl Default for VerifyOptions {
     /// As many threads as there are cores; stages are recorded.
     fn default() -> Self {
-        Self { threads: None, stats: true, control: Control::default() }
+        Self { threads: None, memory_limit: None, stats: true, control: Control::default() }
     }
 }
 
@@ -55,7 +58,7 @@ impl Archive {
     /// When the archive cannot be read, its index is damaged, or the run was cancelled. All other damage is in the
     /// report.
     pub fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport> {
-        let threads = threads(options.threads)?;
+        let threads = restore_threads(self, options.threads, options.memory_limit)?;
         let mut damage = Vec::new();
         if let Err(error) = envelope::check_gaps(&**self.source(), self.index()) {
             let error = self.error(error);

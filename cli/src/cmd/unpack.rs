@@ -31,6 +31,7 @@ pub(crate) fn run(mut args: UnpackArgs, ui: &Ui) -> Result<Exit> {
         .force(args.force)
         .specials(args.specials)
         .sync(args.sync)
+        .memory_limit(args.memory_limit)
         .stats(stats.are_wanted())
         .control(bar.control(cancel));
     // Neither flag given leaves the choice to the engine, which knows who we are.

@@ -34,7 +34,9 @@ pub(crate) fn to_unpack(args: &mut UnpackArgs, ui: &Ui) {
     let Some(there) = folder.ancestors().find(|path| path.exists()) else { return };
     if let Some((entry, store)) = remembered(Operation::Unpack, there, ui) {
         let mut taken = Settings::default();
-        fill(&mut args.threads, entry.settings.threads, &mut taken.threads);
+        if args.memory_limit.is_none() {
+            fill(&mut args.threads, entry.settings.threads, &mut taken.threads);
+        }
         say(ui, &taken, &entry, &store);
     }
 }
@@ -101,6 +103,12 @@ fn fill_pack(args: &mut PackArgs, settings: &Settings) -> Settings {
     if backend != IoName::Mmap {
         fill(&mut args.direct, settings.direct, &mut taken.direct);
     }
+    // What was found without a limit is nothing that a limit must make room for.
+    let settings = if args.memory_limit.is_some() {
+        &Settings { slots: None, slot_size: None, threads: None, ..settings.clone() }
+    } else {
+        settings
+    };
     fill(&mut args.slots, settings.slots, &mut taken.slots);
     let mut slot_size = None;
     fill(&mut args.slot_size, settings.slot_size.map(Into::into), &mut slot_size);
@@ -149,6 +157,14 @@ mod tests {
         assert_eq!(fill_pack(&mut args, &settings), settings);
         assert_eq!((args.io, args.readers, args.slots), (settings.io, settings.readers, settings.slots));
         assert_eq!((args.slot_size, args.threads, args.direct), (Some(2 << 20), settings.threads, settings.direct));
+    }
+
+    #[test]
+    fn a_memory_limit_takes_no_sizes_that_were_found_without_one() {
+        let mut args = pack(&["--memory-limit", "100M"]);
+        fill_pack(&mut args, &tuned(IoName::Pool));
+        assert_eq!((args.slots, args.slot_size, args.threads), (None, None, None));
+        assert_eq!((args.io, args.readers), (Some(IoName::Pool), NonZeroUsize::new(5)));
     }
 
     #[test]

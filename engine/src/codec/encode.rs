@@ -63,6 +63,16 @@ impl Encoder {
         self.codec
     }
 
+    /// Bytes that the context holds at the moment. [`Codec::encoder_len`] tells it in advance.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        match &self.context {
+            Context::Store => 0,
+            Context::Lz4 { scratch, .. } => (16 << 10) + scratch.capacity(),
+            Context::Zstd(context) => context.sizeof(),
+        }
+    }
+
     /// Compresses `raw` into the front of `out`, or says that it does not pay.
     ///
     /// A good length of `out` is that of `raw` for every codec. When `out` is shorter than [`paying_len`], results that

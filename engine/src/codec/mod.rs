@@ -14,6 +14,7 @@
 mod decode;
 mod encode;
 mod error;
+mod room;
 
 use std::fmt;
 use std::str::FromStr;

@@ -68,6 +68,8 @@ pub struct Job {
     pub slots: u32,
     /// Bytes in a slot: a multiple of `block_size`.
     pub slot_size: usize,
+    /// How many blocks can be under compression or wait for their turn to be committed, at least 1.
+    pub frames: usize,
     /// Number of rayon workers.
     pub threads: usize,
     /// Whether equal chunks are stored once.
@@ -91,12 +93,10 @@ impl Job {
         self.plan.blocks().div_ceil(self.blocks_per_slot())
     }
 
-    /// How many blocks can be under compression or wait for their turn to be committed: two a worker and two more,
-    /// or 8 MiB of them where blocks are small.
+    /// How many blocks can be under compression or wait for their turn to be committed.
     #[must_use]
     pub fn frames(&self) -> usize {
-        let small = (8 << 20) / self.block_size as usize;
-        (2 * self.threads + 2).max(small.min(256))
+        self.frames
     }
 
     fn check(&self) -> Result<(), PipelineError> {
@@ -113,8 +113,19 @@ impl Job {
         if self.threads == 0 {
             return settings("0 threads: at least one is needed".to_owned());
         }
+        if self.frames == 0 {
+            return settings("0 frames: at least one is needed".to_owned());
+        }
         Ok(())
     }
+}
+
+/// [`Job::frames`] where memory is no concern: two a worker and two more, or 8 MiB of them where blocks (of so many
+/// bytes) are small.
+#[must_use]
+pub fn frames_default(threads: usize, block_size: u32) -> usize {
+    let small = (8 << 20) / block_size.max(1) as usize;
+    threads.saturating_mul(2).saturating_add(2).max(small.min(256))
 }
 
 /// What a run left behind besides the frames in the sink.

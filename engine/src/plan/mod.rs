@@ -298,6 +298,18 @@ impl Plan {
         self.chunks[self.block(block)].iter().map(Chunk::data_len).sum()
     }
 
+    /// Most chunks that one planned block has.
+    #[must_use]
+    pub fn most_chunks(&self) -> usize {
+        (0..self.blocks()).map(|block| self.block(block).len()).max().unwrap_or(0)
+    }
+
+    /// Bytes of memory that the plan takes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        (self.chunks.capacity() * size_of::<Chunk>() + self.ends.capacity() * size_of::<u32>()) as u64
+    }
+
     /// The block size that this plan was made for, bytes.
     #[must_use]
     pub fn block_size(&self) -> u32 {

@@ -55,6 +55,8 @@ pub struct WalkOptions {
     pub one_file_system: bool,
     /// Device and inode of files that are the output: left out wherever they turn up.
     pub leave_out: Vec<(u64, u64)>,
+    /// Give up when there are more entries than this; what the format can hold when `None`.
+    pub entries_max: Option<u64>,
 }
 
 /// How many entries were left out on purpose (a folder counts once, with all that lies below it).

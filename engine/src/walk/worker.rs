@@ -218,7 +218,7 @@ impl<'a> Shared<'a> {
     /// Counts entries and says whether there is still room for them.
     fn count(&self, more: usize) {
         let entries = self.entries.fetch_add(more as u64, Ordering::Relaxed) + more as u64;
-        if entries > limits::ROWS_MAX {
+        if entries > self.options.entries_max.unwrap_or(limits::ROWS_MAX).min(limits::ROWS_MAX) {
             self.too_many.store(true, Ordering::Relaxed);
             self.queue.stop();
         }

@@ -1,0 +1,110 @@
+use super::*;
+
+const MIB: u64 = 1 << 20;
+
+fn wish() -> Wish {
+    Wish {
+        limit: None,
+        codec: Codec::default(),
+        block_size: 1 << 20,
+        dedup: true,
+        slots: None,
+        slot_size: None,
+        threads: None,
+        cores: 4,
+    }
+}
+
+fn limited(mib: u64) -> Wish {
+    Wish { limit: Some(mib * MIB), ..wish() }
+}
+
+/// As much as it takes to have every slot.
+fn some(entries: u64, bytes: u64) -> Tables {
+    Tables { entries, bytes, most_chunks: 100, blocks: 1000 }
+}
+
+#[test]
+fn what_fits_is_as_by_default() {
+    let free = wish().settings(&some(10, 1000)).unwrap();
+    assert_eq!((free.slots, free.slot_size, free.frames, free.threads), (12, 1 << 20, 10, 4));
+    assert!(free.bytes < LIMIT_LEAST, "{}", free.bytes);
+    assert_eq!(limited(1000).settings(&some(10, 1000)).unwrap(), free);
+    assert_eq!(limited(1000).note(&some(10, 1000), &free), None);
+}
+
+#[test]
+fn slots_and_frames_go_before_threads_and_nothing_exceeds_the_limit() {
+    let tables = some(10, 1000);
+    let mut before = wish().settings(&tables).unwrap();
+    let mut seen = (false, false);
+    for mib in (40..=100).rev() {
+        let Ok(now) = limited(mib).settings(&tables) else { break };
+        assert!(now.bytes <= mib * MIB, "{mib} MiB: {now:?}");
+        assert!(now.threads <= before.threads, "{mib} MiB: {now:?} after {before:?}");
+        assert!(now.slots >= 2 && now.frames >= 1);
+        if now.threads > 1 {
+            assert!(now.slots as usize > now.threads && now.frames > now.threads, "{now:?}");
+        }
+        seen.0 |= now.threads == 4 && now.slots < 12;
+        seen.1 |= now.threads == 1;
+        assert_eq!(limited(mib).note(&tables, &now).is_some(), now.slots < 12 || now.frames < 10 || now.threads < 4);
+        before = now;
+    }
+    assert_eq!(seen, (true, true), "the limits went from a little too low to nothing left");
+}
+
+#[test]
+fn the_default_limit_trims_but_never_fails_and_never_takes_a_thread() {
+    let tables = some(10_000_000, 3000 * MIB);
+    let settings = wish().settings(&tables).unwrap();
+    assert_eq!((settings.slots, settings.frames, settings.threads), (6, 5, 4));
+    let by_name = Wish { slots: Some(64), slot_size: Some(64 << 20), threads: Some(16), ..wish() };
+    let settings = by_name.settings(&tables).unwrap();
+    assert_eq!((settings.slots, settings.threads), (16, 16), "as many slots as there are loads");
+}
+
+#[test]
+fn a_limit_that_cannot_be_kept_says_what_is_needed_and_what_to_lower() {
+    let complaint = |wish: Wish, tables: &Tables| {
+        let error = wish.settings(tables).expect_err("it cannot be kept");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        error.to_string()
+    };
+    let text = complaint(limited(8), &some(10, 1000));
+    assert!(text.contains("limit of 8 MiB") && text.contains("at least"), "{text}");
+    let text = complaint(limited(200), &some(1_000_000, 300 * MIB));
+    assert!(text.contains("300 MiB for the tables of 1000000 entries"), "{text}");
+    assert!(text.ends_with("or pack fewer entries at once"), "{text}");
+    let text = complaint(Wish { block_size: 64 << 20, ..limited(200) }, &some(10, 1000));
+    assert!(text.contains("2 slots of 64 MiB") && text.ends_with("use a smaller block size"), "{text}");
+    let text = complaint(Wish { slots: Some(200), ..limited(200) }, &some(10, 1000));
+    assert!(text.contains("200 slots of 1 MiB") && text.ends_with("ask for fewer slots"), "{text}");
+    let text = complaint(Wish { slot_size: Some(100 << 20), ..limited(200) }, &some(10, 1000));
+    assert!(text.ends_with("ask for smaller slots"), "{text}");
+    let text = complaint(Wish { threads: Some(50), ..limited(200) }, &some(10, 1000));
+    assert!(text.ends_with("ask for fewer threads"), "{text}");
+    let text = complaint(Wish { codec: Codec::Zstd { level: 22 }, ..limited(50) }, &some(10, 1000));
+    assert!(text.contains("at level 22") && text.ends_with("use a lower level or a smaller block size"), "{text}");
+}
+
+#[test]
+fn what_cannot_fit_is_known_before_the_walk() {
+    assert!(limited(8).check().is_err());
+    assert!(limited(100).check().is_ok() && wish().check().is_ok());
+    assert_eq!((limited(64).entries_max(), wish().entries_max()), (Some(MIB), None));
+}
+
+#[test]
+fn no_wish_overflows() {
+    let most = Wish {
+        slots: Some(u32::MAX),
+        slot_size: Some(u32::MAX),
+        threads: Some(usize::MAX / 8),
+        block_size: 64 << 20,
+        ..wish()
+    };
+    let tables = Tables { entries: u64::MAX, bytes: u64::MAX / 2, most_chunks: 1 << 32, blocks: u64::MAX };
+    assert_eq!(most.settings(&tables).unwrap().threads, usize::MAX / 8);
+    assert!(Wish { limit: Some(1), ..most }.settings(&tables).is_err());
+}
