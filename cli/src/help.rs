@@ -43,7 +43,8 @@ Examples:
       All percentiles: times/pack.stages.json, and times/pack.hlog for viewers of HdrHistogram logs.
 
 The bytes of an archive depend on what is packed and on --codec, --level, --block-size and --dedup. --io, --readers,
---direct, --slots, --slot-size and --threads change how fast it is made, not one byte of it.";
+--direct, --slots, --slot-size, --threads and
+--memory-limit change how fast it is made, not one byte of it.";
 
 /// `carrack unpack --help`.
 pub(crate) const UNPACK: &str = "\

@@ -42,7 +42,7 @@ const LOAD_CHUNK: u64 = 72;
 /// Bytes that a request takes in the reader's queue.
 const REQUEST: u64 = 128;
 /// Bytes of a row in an encoded batch of the index: its digest, and what is left of all the rest.
-const INDEX_ROW: u64 = 40;
+const INDEX_ROW: u64 = 46;
 /// Bytes of an extent in an encoded batch.
 const INDEX_EXTENT: u64 = 8;
 /// What the tables of an entry take at least, bytes: a walk that finds more entries than fit by this is given up.
@@ -158,8 +158,9 @@ impl Wish {
     /// Whether the run could fit under the limit if there was nothing to pack: checked before a long walk.
     ///
     /// # Errors
-    /// As [`settings`](Self::settings).
+    /// As [`settings`](Self::settings), and for 0 threads.
     pub fn check(&self) -> Result<()> {
+        threads(self.threads)?;
         self.settings(&Tables { blocks: u64::from(u32::MAX), ..Tables::default() }).map(drop)
     }
 
@@ -239,9 +240,9 @@ impl Wish {
         let level = self.codec.level().map_or(String::new(), |level| format!(" at level {level}"));
         let shares = [
             (parts.tables, "pack fewer entries at once".to_owned()),
-            (u64::from(slots) * parts.slot, self.about_slots(slot_size)),
-            (frames as u64 * parts.frame, "use a smaller block size".to_owned()),
-            (threads as u64 * parts.thread, self.about_threads(threads)),
+            (u64::from(slots).saturating_mul(parts.slot), self.about_slots(slot_size)),
+            ((frames as u64).saturating_mul(parts.frame), "use a smaller block size".to_owned()),
+            ((threads as u64).saturating_mul(parts.thread), self.about_threads(threads)),
         ];
         let help = shares.iter().max_by_key(|share| share.0).map_or("", |share| &share.1);
         let text = format!(

@@ -165,7 +165,12 @@ mod tests {
             let page = PAGE_RECORDS * size_of::<Record>();
             let limit = 56 * table.len() + page + 256;
             let said = bytes_for(u64::from(n) + 1);
-            assert!(table.memory_bytes() as u64 <= said, "{} bytes for {} chunks, {said} said", table.memory_bytes(), n + 1);
+            assert!(
+                table.memory_bytes() as u64 <= said,
+                "{} bytes for {} chunks, {said} said",
+                table.memory_bytes(),
+                n + 1
+            );
             assert!(table.memory_bytes() <= limit, "{} bytes for {} chunks", table.memory_bytes(), table.len());
         }
         for n in (0..150_000_u32).rev() {

@@ -1,9 +1,12 @@
 //! What an archive knows of one path, and the columns that a walk fills.
 
+mod column;
+
 use std::sync::Arc;
 
 use carrack_backends::path::{PathId, PathTable};
-use carrack_backends::witness::Witness;
+
+pub use column::{Column, Column32, Witnesses};
 
 use crate::digest::Digest;
 
@@ -328,13 +331,13 @@ pub struct Entries {
     /// Kind of each row.
     pub kinds: Vec<Kind>,
     /// `mode & 0o7777` of each row.
-    pub modes: Vec<u32>,
+    pub modes: Column32,
     /// Owner of each row.
-    pub uids: Vec<u32>,
+    pub uids: Column32,
     /// Group of each row.
-    pub gids: Vec<u32>,
+    pub gids: Column32,
     /// Identity, size and times of each row.
-    pub witnesses: Vec<Witness>,
+    pub witnesses: Witnesses,
     /// Targets of symlinks.
     pub link_targets: Rare<Box<[u8]>>,
     /// For a hard link, the row of the first name.
@@ -372,19 +375,19 @@ impl Entries {
     /// Bytes of memory that all columns take. What only a few rows have counts by the row, not by what it holds.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let columns = self.kinds.capacity() * size_of::<Kind>()
-            + (self.modes.capacity() + self.uids.capacity() + self.gids.capacity()) * size_of::<u32>()
-            + self.witnesses.capacity() * size_of::<Witness>();
+        let columns = [&self.modes, &self.uids, &self.gids].map(Column32::memory_bytes).iter().sum::<u64>()
+            + self.witnesses.memory_bytes()
+            + (self.kinds.len() * size_of::<Kind>()) as u64;
         let rare = (self.link_targets.len() + self.holes.len()) * 64 + (self.hardlinks.len() + self.devices.len()) * 16;
         // A path has a NUL behind it, a start and a base.
-        self.path_bytes() + self.paths.len() as u64 * 13 + (columns + rare) as u64
+        self.path_bytes() + self.paths.len() as u64 * 13 + columns + rare as u64
     }
 
     /// Bytes of content that a row has: zero unless it is a file.
     #[must_use]
     pub fn size(&self, row: u32) -> u64 {
         match self.kinds[row as usize] {
-            Kind::File => self.witnesses[row as usize].size,
+            Kind::File => self.witnesses.size(row as usize),
             _ => 0,
         }
     }

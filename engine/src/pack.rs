@@ -342,7 +342,7 @@ fn archive_id(options: &Map<String, Value>, entries: &Entries) -> ArchiveId {
     // Gathered in a buffer, as BLAKE3 is fast on long inputs only.
     let mut bytes = Vec::with_capacity(1 << 16);
     for row in 0..entries.len() {
-        let witness = &entries.witnesses[row];
+        let witness = entries.witnesses.get(row);
         let path = entries.paths.path(PathId(row as u32));
         bytes.extend_from_slice(&(path.len() as u32).to_le_bytes());
         bytes.extend_from_slice(path);
@@ -350,7 +350,7 @@ fn archive_id(options: &Map<String, Value>, entries: &Entries) -> ArchiveId {
         bytes.extend_from_slice(&entries.size(row as u32).to_le_bytes());
         bytes.extend_from_slice(&witness.mtime.sec.to_le_bytes());
         bytes.extend_from_slice(&witness.mtime.nsec.to_le_bytes());
-        bytes.extend_from_slice(&entries.modes[row].to_le_bytes());
+        bytes.extend_from_slice(&entries.modes.get(row).to_le_bytes());
         if bytes.len() >= (1 << 16) - 4096 {
             hasher.update(&bytes);
             bytes.clear();

@@ -38,14 +38,15 @@ enum Form {
     Plain(Style),
     Null,
     Long(Long, FirstNames),
-    Json(FirstNames),
+    /// With room for one line.
+    Json(FirstNames, Vec<u8>),
 }
 
 impl Form {
     fn new(args: &ListArgs, style: Style, archive: &Archive) -> Result<Self> {
         Ok(match args {
             ListArgs { null: true, .. } => Form::Null,
-            ListArgs { json: true, .. } => Form::Json(FirstNames::of(archive)?),
+            ListArgs { json: true, .. } => Form::Json(FirstNames::of(archive)?, Vec::new()),
             ListArgs { long: true, .. } => Form::Long(Long::new(style), FirstNames::of(archive)?),
             _ => Form::Plain(style),
         })
@@ -53,7 +54,7 @@ impl Form {
 
     /// Sees every row, selected or not.
     fn pass(&mut self, number: u32, row: &Row<'_>) {
-        if let Form::Long(_, names) | Form::Json(names) = self {
+        if let Form::Long(_, names) | Form::Json(names, _) = self {
             names.pass(number, row);
         }
     }
@@ -63,7 +64,11 @@ impl Form {
             Form::Plain(style) => rows::plain(out, row, *style),
             Form::Null => rows::null(out, row),
             Form::Long(long, names) => long.write(out, row, names.get(row)),
-            Form::Json(names) => rows::json(out, number, row, names.get(row)),
+            Form::Json(names, line) => {
+                line.clear();
+                rows::json(line, number, row, names.get(row))?;
+                out.write_all(line)
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use carrack_backends::read::DIRECT_THRESHOLD;
 use carrack_backends::read::choose::{IoChoice, ReadOptions, open_backend};
-use carrack_engine::error::{Error, ErrorKind, Result};
 use carrack_engine::budget::{SLOT_SIZE_DEFAULT, slots_default};
+use carrack_engine::error::{Error, ErrorKind, Result};
 use carrack_measure::tune::grid::{DEFAULT, Grid};
 use serde::Serialize;
 

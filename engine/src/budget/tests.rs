@@ -74,7 +74,7 @@ fn a_limit_that_cannot_be_kept_says_what_is_needed_and_what_to_lower() {
     let text = complaint(limited(8), &some(10, 1000));
     assert!(text.contains("limit of 8 MiB") && text.contains("at least"), "{text}");
     let text = complaint(limited(200), &some(1_000_000, 300 * MIB));
-    assert!(text.contains("300 MiB for the tables of 1000000 entries"), "{text}");
+    assert!(text.contains("301 MiB for the tables of 1000000 entries"), "{text}");
     assert!(text.ends_with("or pack fewer entries at once"), "{text}");
     let text = complaint(Wish { block_size: 64 << 20, ..limited(200) }, &some(10, 1000));
     assert!(text.contains("2 slots of 64 MiB") && text.ends_with("use a smaller block size"), "{text}");

@@ -31,12 +31,18 @@ pub struct EntriesWriter {
     values_len: u64,
 }
 
-/// A full batch, not yet encoded.
+/// A full batch on its way to be encoded.
 #[derive(Debug)]
 pub struct PlainBatch {
-    batch: RecordBatch,
+    batch: State,
     first: Vec<u8>,
     counts: Counts,
+}
+
+#[derive(Debug)]
+enum State {
+    Plain(RecordBatch),
+    Encoded(EncodedBatch),
 }
 
 /// A batch of entries as bytes.
@@ -53,7 +59,10 @@ pub struct EncodedEntries {
 impl PlainBatch {
     #[cfg(test)]
     pub(super) fn record_batch(&self) -> &RecordBatch {
-        &self.batch
+        match &self.batch {
+            State::Plain(batch) => batch,
+            State::Encoded(_) => panic!("the batch is encoded already"),
+        }
     }
 
     /// Compresses and encodes the batch: some milliseconds of work that need no other batch.
@@ -61,7 +70,22 @@ impl PlainBatch {
     /// # Errors
     /// [`IndexError::TooLarge`] when it is longer than the format allows.
     pub fn encode(self) -> Result<EncodedEntries> {
-        Ok(EncodedEntries { message: encode(&self.batch)?, first: self.first, counts: self.counts })
+        let message = match self.batch {
+            State::Plain(batch) => encode(&batch)?,
+            State::Encoded(message) => message,
+        };
+        Ok(EncodedEntries { message, first: self.first, counts: self.counts })
+    }
+
+    /// Does the work of [`encode`](Self::encode) at once: the batch takes less memory from now on.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_now(&mut self) -> Result<()> {
+        if let State::Plain(batch) = &self.batch {
+            self.batch = State::Encoded(encode(batch)?);
+        }
+        Ok(())
     }
 }
 
@@ -134,7 +158,7 @@ impl EntriesWriter {
         }
         self.values_len = 0;
         Some(PlainBatch {
-            batch: self.columns.take(),
+            batch: State::Plain(self.columns.take()),
             first: mem::take(&mut self.first),
             counts: mem::take(&mut self.counts),
         })
@@ -304,5 +328,30 @@ impl Lists {
         let items = StructArray::new(fields.clone(), values, None);
         let list = ListArray::new(schema::item(fields.clone()), offsets, Arc::new(items), self.nulls.finish());
         Arc::new(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Kind;
+
+    #[test]
+    fn a_batch_is_the_same_whenever_it_is_encoded() {
+        let batch = || {
+            let mut writer = EntriesWriter::new();
+            for path in [&b"a"[..], b"b", b"b\xff"] {
+                assert!(
+                    writer.push(&Row { mode: 0o755, mtime_ns: -7, ..Row::new(path, Kind::Dir) }).unwrap().is_none()
+                );
+            }
+            writer.finish().unwrap()
+        };
+        let (late, mut early) = (batch().encode().unwrap(), batch());
+        early.encode_now().unwrap();
+        early.encode_now().unwrap();
+        let early = early.encode().unwrap();
+        assert!(early.message.bytes == late.message.bytes && early.message.digest == late.message.digest);
+        assert_eq!((early.first, early.counts, early.message.rows), (late.first, late.counts, 3));
     }
 }

@@ -9,7 +9,7 @@
 //! however many duplicates lie between its chunks, and where there are no duplicates no byte moves at all. A block that
 //! is closed early, for the length of its directory, leaves the rest of its region to the next one.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use carrack_backends::arena::Lease;
@@ -75,7 +75,7 @@ pub(super) struct Placer {
     next_seq: u64,
     large: Option<Large>,
     /// Files of several chunks that were looked at once more after their last byte was read.
-    witnessed: Vec<u32>,
+    witnessed: HashSet<u32>,
     rows: Rows,
     sealed: VecDeque<Sealed>,
     /// When the reads of the load being placed were queued, ns of the run's clock.
@@ -95,7 +95,7 @@ impl Placer {
             open: None,
             next_seq: 0,
             large: None,
-            witnessed: Vec::new(),
+            witnessed: HashSet::new(),
             rows: Rows::new(Arc::clone(&job)),
             sealed: VecDeque::new(),
             queued_ns: 0,
@@ -137,7 +137,9 @@ impl Placer {
 
     fn note(&mut self, row: u32, note: Note) {
         match note {
-            Note::Witnessed => self.witnessed.push(row),
+            Note::Witnessed => {
+                self.witnessed.insert(row);
+            }
             Note::Settled(witness) => self.rows.settle(row, witness),
             Note::Changed => self.rows.flag(row),
             Note::Failed(error) => self.rows.fail(row, &error),
@@ -201,8 +203,7 @@ impl Placer {
         }
         large.ended |= got < chunk.len();
         if chunk.is_last() {
-            let is_witnessed = self.witnessed.contains(&row);
-            self.witnessed.retain(|&witnessed| witnessed != row);
+            let is_witnessed = self.witnessed.remove(&row);
             if large.is_read && !is_witnessed && !self.rows.is_failed(row) {
                 self.rows.flag(row);
             }

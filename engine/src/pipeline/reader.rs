@@ -208,7 +208,7 @@ impl Reader {
     /// Judges what was read. Gives the completion back when that is final, or queues the file once more.
     fn settle(&mut self, at: usize, within: usize, completion: Completion) -> Option<Completion> {
         let row = completion.op.path().0;
-        let walked = self.job.entries.witnesses[row as usize];
+        let walked = self.job.entries.witnesses.get(row as usize);
         let retry = self.retries.remove(&completion.tag);
         let verdict = judge(&completion, &walked, retry.as_ref());
         let load = &mut self.filling[at].as_mut().expect("a completion belongs to a load being filled").load;

@@ -3,7 +3,7 @@
 //!
 //! A file that could not be read has no row; nor have hard links to it. Each is named in a warning.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use carrack_backends::path::PathId;
@@ -15,6 +15,9 @@ use crate::control::Warning;
 use crate::digest::Digest;
 use crate::entry::{Extent, Hole, Kind, Row, flags};
 use crate::index::{EntriesWriter, IndexError, PlainBatch};
+
+/// How many batches wait for a worker as they are; what waits beyond them is encoded before.
+const BATCHES_PLAIN: usize = 4;
 
 /// What the place stage found out about the contents of a file.
 pub(super) struct Body<'a> {
@@ -33,9 +36,10 @@ pub(super) struct Rows {
     directory: DirectoryWriter,
     /// Rows of the walk that have no row in the index, ascending.
     dropped: Vec<u32>,
-    failed: Vec<u32>,
-    changed: Vec<u32>,
-    settled: Vec<(u32, Witness)>,
+    /// Rows still to come of which something is known already. Very many files may fail or change.
+    failed: HashSet<u32>,
+    changed: HashSet<u32>,
+    settled: HashMap<u32, Witness>,
     /// Size and mtime in ns of files that are not stored as the walk saw them, ascending: their hard links need them.
     revised: Vec<(u32, u64, i64)>,
     warnings: Vec<Warning>,
@@ -52,9 +56,9 @@ impl Rows {
             batches: VecDeque::new(),
             directory: DirectoryWriter::new(),
             dropped: Vec::new(),
-            failed: Vec::new(),
-            changed: Vec::new(),
-            settled: Vec::new(),
+            failed: HashSet::new(),
+            changed: HashSet::new(),
+            settled: HashMap::new(),
             revised: Vec::new(),
             warnings: Vec::new(),
             broken: None,
@@ -68,21 +72,19 @@ impl Rows {
 
     /// The file changed before it was read; what was read is one consistent state.
     pub(super) fn settle(&mut self, row: u32, witness: Witness) {
-        self.settled.push((row, witness));
+        self.settled.entry(row).or_insert(witness);
     }
 
     /// The file changed while it was read.
     pub(super) fn flag(&mut self, row: u32) {
-        if !self.changed.contains(&row) {
-            self.changed.push(row);
+        if self.changed.insert(row) {
             self.warn(row, "changed while it was read: stored as read, and flagged");
         }
     }
 
     /// The file could not be read.
     pub(super) fn fail(&mut self, row: u32, error: &std::io::Error) {
-        if !self.failed.contains(&row) {
-            self.failed.push(row);
+        if self.failed.insert(row) {
             self.warn(row, &format!("cannot be read, left out: {error}"));
         }
     }
@@ -140,20 +142,18 @@ impl Rows {
     /// All chunks of the file are placed: its row is emitted.
     pub(super) fn end(&mut self, row: u32, body: &Body<'_>) {
         debug_assert_eq!(row, self.next, "rows are emitted in order");
-        if self.is_failed(row) {
-            self.failed.retain(|&failed| failed != row);
+        if self.failed.remove(&row) {
             self.drop_row(row);
             return;
         }
         let job = Arc::clone(&self.job);
         let walked = self.walked(&job, row);
-        if (walked.size, walked.mtime_ns) != (body.size, ns(&job.entries.witnesses[row as usize])) {
+        if (walked.size, walked.mtime_ns) != (body.size, ns(&job.entries.witnesses.get(row as usize))) {
             self.revised.push((row, body.size, walked.mtime_ns));
         }
         let holes = clip(walked.holes, body.size);
-        let flags = if self.changed.contains(&row) { flags::CHANGED } else { 0 };
-        self.changed.retain(|&changed| changed != row);
-        self.settled.retain(|&(settled, _)| settled != row);
+        let flags = if self.changed.remove(&row) { flags::CHANGED } else { 0 };
+        self.settled.remove(&row);
         self.push(&Row {
             size: body.size,
             digest: Some(body.digest),
@@ -166,10 +166,21 @@ impl Rows {
 
     fn push(&mut self, row: &Row<'_>) {
         match self.index.push(row) {
-            Ok(batch) => self.batches.extend(batch),
+            Ok(batch) => self.wait(batch),
             Err(error) => self.broken = self.broken.take().or(Some(error)),
         }
         self.next += 1;
+    }
+
+    /// Keeps a batch until a worker encodes it. Where very many rows without contents come in one go, this thread does so
+    /// with what waits too long: a batch takes four times its encoded length.
+    fn wait(&mut self, batch: Option<PlainBatch>) {
+        let Some(batch) = batch else { return };
+        self.batches.push_back(batch);
+        let Some(last) = self.batches.len().checked_sub(BATCHES_PLAIN + 1) else { return };
+        if let Err(error) = self.batches[last].encode_now() {
+            self.broken = self.broken.take().or(Some(error));
+        }
     }
 
     fn drop_row(&mut self, row: u32) {
@@ -186,14 +197,15 @@ impl Rows {
     fn walked<'a>(&self, job: &'a Job, row: u32) -> Row<'a> {
         let entries = &job.entries;
         let at = row as usize;
-        let witness = self.settled.iter().find(|(settled, _)| *settled == row).map_or(entries.witnesses[at], |s| s.1);
+        let witness = self.settled.get(&row).copied().unwrap_or_else(|| entries.witnesses.get(at));
+        let (uid, gid) = (entries.uids.get(at), entries.gids.get(at));
         Row {
             size: entries.size(row),
-            mode: entries.modes[at],
-            uid: entries.uids[at],
-            gid: entries.gids[at],
-            owner: entries.owners.get(entries.uids[at]).map(String::as_str),
-            group: entries.groups.get(entries.gids[at]).map(String::as_str),
+            mode: entries.modes.get(at),
+            uid,
+            gid,
+            owner: entries.owners.get(uid).map(String::as_str),
+            group: entries.groups.get(gid).map(String::as_str),
             mtime_ns: ns(&witness),
             link_target: entries.link_targets.get(row).map(|target| &target[..]),
             device: entries.devices.get(row).copied(),

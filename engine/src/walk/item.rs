@@ -101,12 +101,10 @@ impl Listing {
     /// and lists the folders to enter, their listings not yet numbered.
     pub(super) fn sort(&mut self) {
         let Self { names, items, below, extras } = self;
-        names.shrink_to_fit();
         extras.shrink_to_fit();
         let name = |item: &Item| &names[item.name_start as usize..][..usize::from(item.name_len)];
         items.sort_unstable_by(|a, b| name(a).cmp(name(b)));
         items.dedup_by(|later, earlier| name(later) == name(earlier));
-        items.shrink_to_fit();
         let enter = items.iter().enumerate().filter(|(_, item)| item.kind == Kind::Dir && item.extra == ENTER);
         below.extend(enter.map(|(at, _)| Below { item: at as u32, listing: NONE }));
         below.sort_unstable_by(|a, b| by_path(name(&items[a.item as usize]), name(&items[b.item as usize])));

@@ -1,7 +1,7 @@
 //! Strings the listings of all folders together, in byte order of the whole path.
 //!
 //! In: sorted listings, each knowing the listings below it. Out: [`Entries`]. Depth first, one row at a time, no path is
-//! ever compared as a whole; each listing is freed when its last row is out. Everything that depends on order is
+//! ever compared as a whole. Everything that depends on order is
 //! decided here: which name of a file is the first one, and where long paths get a base of their own.
 
 use std::os::fd::AsFd;
@@ -14,6 +14,7 @@ use super::error::WalkError;
 use super::inputs::Roots;
 use super::item::{Extra, Item, LINKED, Listing, is_before_below};
 use super::open::{self, CALL_LEN_MAX};
+use super::sealed::{Cursor, Entered, Sealed};
 use crate::entry::{Entries, Kind};
 use crate::limits;
 
@@ -23,10 +24,18 @@ const BASE_LEN: usize = 2048;
 /// when they are read.
 const DEEP_BASES_MAX: usize = 1024;
 
+/// What one thread found: listings by number, and the store that they lie in.
+pub(super) type Found = (Vec<(u32, Sealed)>, Vec<u8>);
+
 /// A folder whose rows are being put out.
 struct Frame {
-    listing: Listing,
-    item: usize,
+    listing: Sealed,
+    /// Which store its items lie in.
+    store: usize,
+    /// At the next item to put out.
+    cursor: Cursor,
+    /// Whether there is one.
+    has_item: bool,
     below: usize,
     /// Length in bytes of the folder's path with the slash behind it.
     prefix: usize,
@@ -37,8 +46,9 @@ struct Frame {
 
 struct Merge<'a> {
     roots: &'a Roots,
-    /// By number.
-    listings: Vec<Option<Listing>>,
+    /// By number, each with the number of its store.
+    listings: Vec<Option<(Sealed, usize)>>,
+    stores: Vec<Vec<u8>>,
     /// From the top down.
     frames: Vec<Frame>,
     /// Path of the top frame's folder, and what else is being put together.
@@ -51,23 +61,32 @@ struct Merge<'a> {
     entries: Entries,
 }
 
-/// Makes rows of all listings; `count` is how many there will be at most.
+/// Makes rows of all listings, which come with the stores that they lie in; `count` is how many there will be at most.
 pub(super) fn merge(
     roots: &Roots,
     top: Listing,
-    found: Vec<(u32, Listing)>,
+    found: Vec<Found>,
     count: u64,
     stop: &dyn Fn() -> bool,
 ) -> Result<Entries, WalkError> {
     let mut listings = Vec::new();
-    listings.resize_with(found.iter().map(|&(number, _)| number as usize + 1).max().unwrap_or(0), || None);
-    for (number, listing) in found {
-        listings[number as usize] = Some(listing);
+    let numbers = found.iter().flat_map(|(listings, _)| listings).map(|&(number, _)| number as usize + 1);
+    listings.resize_with(numbers.max().unwrap_or(0), || None);
+    let mut stores = Vec::with_capacity(found.len() + 1);
+    for (more, store) in found {
+        for (number, listing) in more {
+            listings[number as usize] = Some((listing, stores.len()));
+        }
+        stores.push(store);
     }
+    let mut store = Vec::new();
+    let top = Sealed::new(top, &mut store);
+    stores.push(store);
     let mut merge = Merge {
         roots,
         listings,
-        frames: vec![Frame { listing: top, item: 0, below: 0, prefix: 0, base: 0, identity: (0, 0) }],
+        frames: vec![Frame::new(top, stores.len() - 1, &stores, 0, 0, (0, 0))],
+        stores,
         path: Vec::new(),
         paths: PathTable::new(),
         bases: Vec::new(),
@@ -88,14 +107,17 @@ pub(super) fn merge(
     Ok(merge.entries)
 }
 
+impl Frame {
+    fn new(listing: Sealed, store: usize, stores: &[Vec<u8>], prefix: usize, base: u32, identity: (u64, u64)) -> Self {
+        let mut cursor = listing.cursor();
+        let has_item = cursor.advance(&stores[store]);
+        Self { listing, store, cursor, has_item, below: 0, prefix, base, identity }
+    }
+}
+
 impl Merge<'_> {
     fn reserve(&mut self, count: usize) {
-        let Entries { kinds, modes, uids, gids, witnesses, .. } = &mut self.entries;
-        kinds.reserve_exact(count);
-        modes.reserve_exact(count);
-        uids.reserve_exact(count);
-        gids.reserve_exact(count);
-        witnesses.reserve_exact(count);
+        self.entries.kinds.reserve_exact(count);
     }
 
     fn add_base(&mut self, base: Base) -> u32 {
@@ -107,29 +129,26 @@ impl Merge<'_> {
     fn step(&mut self) -> bool {
         let Some(frame) = self.frames.last_mut() else { return false };
         self.path.truncate(frame.prefix);
-        let listing = &frame.listing;
-        let item = listing.items.get(frame.item);
-        let below = listing.below.get(frame.below).map(|below| (&listing.items[below.item as usize], below.listing));
-        let item_first = match (item, below) {
-            (Some(item), Some((folder, _))) => is_before_below(listing.name(item), listing.name(folder)),
+        let store = &self.stores[frame.store];
+        let item = frame.has_item.then(|| frame.cursor.name(store));
+        let below = frame.listing.below.get(frame.below).copied();
+        let item_first = match (item, &below) {
+            (Some(name), Some(folder)) => is_before_below(name, frame.listing.name(folder)),
             (item, _) => item.is_some(),
         };
         match (item, below) {
-            (Some(&item), _) if item_first => {
-                self.path.extend_from_slice(listing.name(&item));
-                frame.item += 1;
+            (Some(name), _) if item_first => {
+                self.path.extend_from_slice(name);
+                let item = *frame.cursor.item();
+                frame.has_item = frame.cursor.advance(store);
                 // `NONE` lies beyond all extras.
-                let extra = match item.kind {
-                    Kind::Dir => None,
-                    _ => frame.listing.extras.get_mut(item.extra as usize).map(take),
-                };
+                let extra = frame.listing.extras.get_mut(item.extra as usize).map(take);
                 self.row(&item, extra);
             }
-            (_, Some((folder, number))) => {
-                let folder = *folder;
-                self.path.extend_from_slice(listing.name(&folder));
+            (_, Some(folder)) => {
+                self.path.extend_from_slice(frame.listing.name(&folder));
                 frame.below += 1;
-                self.go_down(&folder, number);
+                self.go_down(&folder);
             }
             _ => {
                 self.frames.pop();
@@ -168,14 +187,16 @@ impl Merge<'_> {
     }
 
     /// Enters the folder that has the current path. One that could not be opened has no listing.
-    fn go_down(&mut self, folder: &Item, number: u32) {
-        let Some(listing) = self.listings.get_mut(number as usize).and_then(Option::take) else { return };
+    fn go_down(&mut self, folder: &Entered) {
+        let Some((listing, store)) = self.listings.get_mut(folder.listing as usize).and_then(Option::take) else {
+            return;
+        };
         let base = self.base();
         if !self.path.is_empty() {
             self.path.push(b'/');
         }
-        let identity = (folder.witness.dev, folder.witness.ino);
-        self.frames.push(Frame { listing, item: 0, below: 0, prefix: self.path.len(), base, identity });
+        let frame = Frame::new(listing, store, &self.stores, self.path.len(), base, folder.identity);
+        self.frames.push(frame);
         self.shorten();
     }
 
@@ -229,9 +250,9 @@ impl Push for Entries {
     /// One more name of the file in row `first`, with the metadata that was seen there, even if it has changed since.
     fn push_link(&mut self, first: usize) {
         self.kinds.push(Kind::Hardlink);
-        self.modes.push(self.modes[first]);
-        self.uids.push(self.uids[first]);
-        self.gids.push(self.gids[first]);
-        self.witnesses.push(self.witnesses[first]);
+        self.modes.push(self.modes.get(first));
+        self.uids.push(self.uids.get(first));
+        self.gids.push(self.gids.get(first));
+        self.witnesses.push(self.witnesses.get(first));
     }
 }

@@ -5,7 +5,7 @@
 //! metadata, targets of symlinks and maps of holes, never contents, and knows neither blocks nor digests.
 //!
 //! Threads share two stacks of work (`queue`): folders to list and, first, parts of large folders to look at. Each
-//! finished folder is a sorted listing (`item`); `merge` strings them together. Folders are opened by their path
+//! finished folder is a sorted listing (`item`), packed together (`sealed`); `merge` strings them together. Folders are opened by their path
 //! from an input and closed as soon as they are listed, so the walk holds few descriptors however deep and wide the
 //! tree is.
 
@@ -20,6 +20,7 @@ mod names;
 mod open;
 mod owners;
 mod queue;
+mod sealed;
 mod worker;
 
 use std::num::NonZeroUsize;
@@ -30,7 +31,7 @@ pub use error::{Problem, WalkError, What};
 
 use crate::entry::Entries;
 use crate::limits;
-use worker::{Shared, Worker};
+use worker::{Found, Shared, Worker};
 
 /// Something to pack, as the user named it. A symlink stands for itself unless its path ends with `/` (or `/.`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +110,10 @@ pub fn walk(
         // A thread that the system refuses is done without: this one alone can walk everything.
         let more = |_| thread::Builder::new().spawn_scoped(scope, || Worker::new(&shared).run()).ok();
         let others: Vec<_> = (1..threads).map_while(more).collect();
-        let mut found = Worker::new(&shared).run();
+        let mut found = vec![Worker::new(&shared).run()];
         for other in others {
             match other.join() {
-                Ok(more) => found.absorb(more),
+                Ok(more) => found.push(more),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
@@ -124,11 +125,16 @@ pub fn walk(
     if stop() || shared.stopped() {
         return Err(WalkError::Stopped);
     }
-    let (mut problems, left_out) = (found.problems, found.left_out + top.left_out);
-    problems.extend(top.problems);
-    let mut entries = merge::merge(&roots, top.listing, found.listings, shared.entries(), stop)?;
+    let (mut problems, mut left_out) = (top.problems, top.left_out);
+    let mut listings = Vec::with_capacity(found.len());
+    for Found { listings: more, store, problems: trouble, left_out: out } in found {
+        listings.push((more, store));
+        problems.extend(trouble);
+        left_out = left_out + out;
+    }
+    let mut entries = merge::merge(&roots, top.listing, listings, shared.entries(), stop)?;
     problems.sort_by(|a, b| a.path.cmp(&b.path));
-    (entries.owners, entries.groups) = owners::names(&entries.uids, &entries.gids);
+    (entries.owners, entries.groups) = owners::names(entries.uids.iter(), entries.gids.iter());
     debug_assert!(entries.len() as u64 <= limits::ROWS_MAX);
     Ok(Walked { entries, problems, left_out })
 }

@@ -8,16 +8,16 @@ use crate::entry::Rare;
 
 /// Names of all distinct users and groups, each looked up once, in order of number. Unknown ones are left out, and so
 /// are those that could not be looked up: numbers are always stored, names are a help.
-pub(super) fn names(uids: &[u32], gids: &[u32]) -> (Rare<String>, Rare<String>) {
+pub(super) fn names(uids: impl Iterator<Item = u32>, gids: impl Iterator<Item = u32>) -> (Rare<String>, Rare<String>) {
     let user = |uid| User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name);
     let group = |gid| Group::from_gid(Gid::from_raw(gid)).ok().flatten().map(|group| group.name);
     (look_up(uids, user), look_up(gids, group))
 }
 
-fn look_up(ids: &[u32], name: impl Fn(u32) -> Option<String>) -> Rare<String> {
+fn look_up(ids: impl Iterator<Item = u32>, name: impl Fn(u32) -> Option<String>) -> Rare<String> {
     let mut distinct = BTreeSet::new();
     let mut last = None;
-    for &id in ids {
+    for id in ids {
         // Neighbours mostly have the same owner.
         if last.replace(id) != Some(id) {
             distinct.insert(id);
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn each_number_is_looked_up_once_and_unknown_ones_are_left_out() {
         let asked = RefCell::new(Vec::new());
-        let names = look_up(&[5, 5, 0, 5, 7, 0], |id| {
+        let names = look_up([5, 5, 0, 5, 7, 0].into_iter(), |id| {
             asked.borrow_mut().push(id);
             (id != 5).then(|| format!("u{id}"))
         });
@@ -50,6 +50,6 @@ mod tests {
 
     #[test]
     fn number_zero_is_root() {
-        assert_eq!(names(&[0], &[]).0.get(0).map(String::as_str), Some("root"));
+        assert_eq!(names([0].into_iter(), [].into_iter()).0.get(0).map(String::as_str), Some("root"));
     }
 }

@@ -16,6 +16,7 @@ use super::inputs::{Root, Roots};
 use super::item::{ENTER, Extra, Item, Listing};
 use super::names::{Names, Reader};
 use super::queue::{Queue, Task};
+use super::sealed::Sealed;
 use super::{LeftOut, WalkOptions, inspect, open};
 use crate::entry::Kind;
 use crate::limits;
@@ -64,17 +65,11 @@ pub(super) struct Shared<'a> {
 #[derive(Default)]
 pub(super) struct Found {
     /// Finished listings by number.
-    pub(super) listings: Vec<(u32, Listing)>,
+    pub(super) listings: Vec<(u32, Sealed)>,
+    /// Where their items lie.
+    pub(super) store: Vec<u8>,
     pub(super) problems: Vec<Problem>,
     pub(super) left_out: LeftOut,
-}
-
-impl Found {
-    pub(super) fn absorb(&mut self, other: Found) {
-        self.listings.extend(other.listings);
-        self.problems.extend(other.problems);
-        self.left_out = self.left_out + other.left_out;
-    }
 }
 
 /// What stands at the top: the inputs themselves.
@@ -319,7 +314,8 @@ impl<'a> Worker<'a> {
         let folder = &folder.folder;
         listing.sort();
         self.shared.enter(&mut listing, &folder.path, |_| folder.root);
-        self.found.listings.push((folder.listing, listing));
+        let sealed = Sealed::new(listing, &mut self.found.store);
+        self.found.listings.push((folder.listing, sealed));
     }
 
     fn problem(&mut self, path: Vec<u8>, what: What) {

@@ -18,7 +18,7 @@ fn found(tree: &tempfile::TempDir, inputs: &[&str]) -> Vec<String> {
         let (folder, source) = walked.entries.paths.source(PathId(row as u32));
         let source = if source.is_empty() { c"." } else { source };
         let witness = carrack_backends::witness::Witness::of_path(folder, source).unwrap();
-        let expected = &walked.entries.witnesses[row];
+        let expected = walked.entries.witnesses.get(row);
         let is_followed = inputs.contains(&"link/") && path == "link";
         assert!(witness.ino == expected.ino || is_followed, "{path}");
     }
@@ -122,4 +122,17 @@ fn other_file_systems_are_not_entered() {
     assert!(paths.iter().any(|path| path == mount), "the mount point itself is kept");
     assert!(!paths.iter().any(|path| path.starts_with(&format!("{mount}/"))), "{paths:?}");
     assert!(walked.left_out.other_file_systems >= 1);
+}
+
+#[test]
+fn a_walk_that_finds_more_than_there_is_room_for_is_given_up() {
+    let tree = planted();
+    let inputs = [Input { path: tree.path().to_path_buf() }];
+    let count = walk(&inputs, &WalkOptions::default(), &|_| {}, &never).unwrap().entries.len() as u64;
+    let at_most = |entries_max| {
+        let options = WalkOptions { entries_max: Some(entries_max), ..WalkOptions::default() };
+        walk(&inputs, &options, &|_| {}, &never)
+    };
+    assert_eq!(at_most(count).unwrap().entries.len() as u64, count);
+    assert!(matches!(at_most(count - 1), Err(WalkError::TooManyEntries)));
 }
