@@ -17,7 +17,6 @@ use std::time::Instant;
 
 use carrack_backends::read::choose::IoChoice;
 use carrack_backends::sink::{self, FileSinkOptions};
-use carrack_engine::limits::BLOCK_SIZE_DEFAULT;
 use carrack_engine::plan::{Plan, PlanOptions};
 use carrack_engine::walk::{self, Input, WalkOptions, Walked};
 use carrack_fixtures::rng::Rng;
@@ -79,7 +78,7 @@ impl RooflineTask {
         let walked = walk::walk(&inputs, &WalkOptions::default(), &|_| (), &|| false);
         let Walked { entries, .. } = walked.at("walk", &self.tree)?;
         let codec = codec(&self.codec, self.level)?;
-        let plan = Plan::new(&entries, &PlanOptions { block_size: BLOCK_SIZE_DEFAULT }).doing("plan")?;
+        let plan = Plan::new(&entries, &PlanOptions { block_size: codec.block_size_default() }).doing("plan")?;
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut found = Rooflines { threads, ..Rooflines::default() };
         for _ in 0..self.repeats {

@@ -84,7 +84,8 @@ pub(crate) struct PackArgs {
     #[arg(value_parser = clap::value_parser!(i32).range(-7..=22))]
     pub(crate) level: Option<i32>,
 
-    /// What is compressed, and decoded, as one: a power of two from 4KiB to 64MiB [default: 1MiB]
+    /// What is compressed, and decoded, as one: a power of two from 4KiB to 64MiB [default: 1MiB, from
+    /// level 6 on 4MiB]
     #[arg(long, value_name = "SIZE", value_parser = size::parse_u32, help_heading = "Compression")]
     pub(crate) block_size: Option<u32>,
 

@@ -12,7 +12,7 @@ use carrack_backends::read::choose::IoChoice;
 use carrack_engine::codec::Codec;
 use carrack_engine::control::Escaped;
 use carrack_engine::error::{Error, ErrorKind, Result};
-use carrack_engine::limits::{BLOCK_SIZE_DEFAULT, BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
+use carrack_engine::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
 use carrack_engine::pack::{Dedup, Packer};
 use clap::ValueEnum;
 use globset::Glob;
@@ -64,7 +64,7 @@ impl Pack {
     pub(crate) fn resolve(args: PackArgs) -> Result<Self> {
         let target = target(&args)?;
         let codec = codec(args.codec, args.level)?;
-        let block_size = block_size(args.block_size)?;
+        let block_size = block_size(args.block_size, codec)?;
         check_io(&args)?;
         let mut exclude = Vec::with_capacity(args.exclude.len());
         for pattern in &args.exclude {
@@ -195,8 +195,8 @@ fn codec(name: CodecName, level: Option<i32>) -> Result<Codec> {
     Codec::parse(&word, level).map_err(|what| usage(format!("--codec: {what}")))
 }
 
-fn block_size(bytes: Option<u32>) -> Result<u32> {
-    let bytes = bytes.unwrap_or(BLOCK_SIZE_DEFAULT);
+fn block_size(bytes: Option<u32>, codec: Codec) -> Result<u32> {
+    let bytes = bytes.unwrap_or_else(|| codec.block_size_default());
     if bytes.is_power_of_two() && (BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&bytes) {
         return Ok(bytes);
     }

@@ -5,9 +5,12 @@
 pub const BLOCK_SIZE_MIN: u32 = 4 << 10;
 /// Largest size of a block, bytes: what reading one byte may cost at most.
 pub const BLOCK_SIZE_MAX: u32 = 64 << 20;
-/// Block size where none is asked for, bytes: the slots of two workers then stay well inside a common last-level cache
+/// Block size for codecs that are fast, bytes: the slots of two workers then stay well inside a common last-level cache
 /// (`docs/benchmarks.md` says what 2 and 4 MiB give).
-pub const BLOCK_SIZE_DEFAULT: u32 = 1 << 20;
+pub const BLOCK_SIZE_FAST: u32 = 1 << 20;
+/// Block size for codecs that search long, bytes: where the codec takes five times as long, the cache hardly shows, and a
+/// longer block holds more of what is alike (`docs/performance.md` has both figures).
+pub const BLOCK_SIZE_SMALL: u32 = 4 << 20;
 /// Frames, tables and batches begin at multiples of this, bytes (what Arrow recommends for buffers).
 pub const ALIGN: u64 = 64;
 /// Rows in one record batch of the index at most.

@@ -75,7 +75,7 @@ pub struct Packer {
     inputs: Vec<PathBuf>,
     base_dir: Option<PathBuf>,
     codec: Codec,
-    block_size: u32,
+    block_size: Option<u32>,
     dedup: Dedup,
     read: ReadOptions,
     slots: Option<u32>,
@@ -180,7 +180,7 @@ impl Packer {
         let Walked { entries, problems, left_out, .. } = self.walk(&*sink, &wish)?;
         let mut warnings: Vec<Warning> =
             problems.into_iter().map(|problem| Warning::new(&problem.path, problem.what.to_string())).collect();
-        let plan = Plan::new(&entries, &PlanOptions { block_size: self.block_size })
+        let plan = Plan::new(&entries, &PlanOptions { block_size: self.block_size_or_default() })
             .map_err(|error| Error::with(ErrorKind::Input, "cannot plan the archive", error))?;
         let tables = Tables::of(&entries, &plan, wish.dedup);
         let settings = wish.settings(&tables)?;
@@ -224,8 +224,12 @@ impl Packer {
         })
     }
 
+    fn block_size_or_default(&self) -> u32 {
+        self.block_size.unwrap_or_else(|| self.codec.block_size_default())
+    }
+
     fn check(&self) -> Result<()> {
-        let size = self.block_size;
+        let size = self.block_size_or_default();
         if !size.is_power_of_two() || !(BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&size) {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -271,7 +275,7 @@ impl Packer {
         Wish {
             limit: self.memory_limit,
             codec: self.codec,
-            block_size: self.block_size,
+            block_size: self.block_size_or_default(),
             dedup: self.dedup == Dedup::File,
             slots: self.slots,
             slot_size: self.slot_size,
@@ -286,7 +290,7 @@ impl Packer {
             entries: Arc::new(entries),
             plan,
             codec: self.codec,
-            block_size: self.block_size,
+            block_size: self.block_size_or_default(),
             slots,
             slot_size,
             frames,
@@ -306,7 +310,7 @@ impl Packer {
             Codec::Store | Codec::Lz4 => None,
         };
         Map::from_iter([
-            ("block_size".to_owned(), self.block_size.into()),
+            ("block_size".to_owned(), self.block_size_or_default().into()),
             ("codec".to_owned(), self.codec.id().name().into()),
             ("dedup".to_owned(), self.dedup.name().into()),
             ("level".to_owned(), level.into()),

@@ -19,6 +19,8 @@ mod room;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::limits;
+
 pub use decode::Decoder;
 pub use encode::{Encoded, Encoder, paying_len};
 pub use error::CodecError;
@@ -77,6 +79,9 @@ pub const ZSTD_LEVEL_MAX: i32 = 22;
 /// zstd level where none is asked for.
 pub const ZSTD_LEVEL_DEFAULT: i32 = 3;
 
+/// The level of zstd from which on its search takes several times as long as everything else.
+const LONG_SEARCH_LEVEL: i32 = 6;
+
 /// How blocks are to be compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -125,6 +130,15 @@ impl Codec {
             Codec::Store => CodecId::STORE,
             Codec::Lz4 => CodecId::LZ4,
             Codec::Zstd { .. } => CodecId::ZSTD,
+        }
+    }
+
+    /// Uncompressed size of a block where none is asked for, bytes: 1 MiB, from zstd's level 6 on 4 MiB.
+    #[must_use]
+    pub fn block_size_default(self) -> u32 {
+        match self {
+            Codec::Zstd { level: LONG_SEARCH_LEVEL.. } => limits::BLOCK_SIZE_SMALL,
+            _ => limits::BLOCK_SIZE_FAST,
         }
     }
 

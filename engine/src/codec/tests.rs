@@ -344,3 +344,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn long_searches_get_long_blocks() {
+    let sizes = [Codec::Store, Codec::Lz4].into_iter().chain([-7, 0, 3, 5, 6, 22].map(|level| Codec::Zstd { level }));
+    let sizes: Vec<u32> = sizes.map(|codec| codec.block_size_default() >> 20).collect();
+    assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 4, 4]);
+}

@@ -8,7 +8,6 @@ use carrack_backends::read::choose::{IoChoice, ReadOptions};
 use super::{Dedup, Packer};
 use crate::codec::Codec;
 use crate::control::Control;
-use crate::limits::BLOCK_SIZE_DEFAULT;
 
 impl Packer {
     /// Default settings: zstd level 3, blocks of 1 MiB, equal files stored once, the best backend there is.
@@ -18,7 +17,7 @@ impl Packer {
             inputs: Vec::new(),
             base_dir: None,
             codec: Codec::Zstd { level: 3 },
-            block_size: BLOCK_SIZE_DEFAULT,
+            block_size: None,
             dedup: Dedup::default(),
             read: ReadOptions::default(),
             slots: None,
@@ -55,10 +54,11 @@ impl Packer {
         self
     }
 
-    /// Uncompressed size of a block at most, bytes: a power of two. What reading one byte may cost.
+    /// Uncompressed size of a block at most, bytes: a power of two. What reading one byte may cost. Without it as
+    /// [`Codec::block_size_default`] says.
     #[must_use]
     pub fn block_size(mut self, bytes: u32) -> Self {
-        self.block_size = bytes;
+        self.block_size = Some(bytes);
         self
     }
 

@@ -138,7 +138,7 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { block_size: limits::BLOCK_SIZE_DEFAULT }
+        Self { block_size: limits::BLOCK_SIZE_FAST }
     }
 }
 
