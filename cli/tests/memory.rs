@@ -117,10 +117,10 @@ fn a_few_large_files_are_packed_under_any_limit_that_is_taken() {
 #[test]
 fn high_levels_are_packed_under_any_limit_that_is_taken() {
     let place = Place::large(12 << 20);
-    let free = place.peak("pack -q src -o plain.crk --level 19 --threads 4");
+    let free = place.peak("pack -q src -o plain.crk --level 19 --block-size 1M --threads 4");
     assert!(free > 64 * MIB, "{free} bytes: nothing for the limits below to save");
     for mib in [128, 64] {
-        place.packs_under(mib, "--level 19");
+        place.packs_under(mib, "--level 19 --block-size 1M");
     }
 }
 
@@ -131,8 +131,8 @@ fn many_files_are_packed_under_any_limit_that_is_taken() {
     for mib in [96, 64] {
         place.packs_under(mib, "");
     }
-    place.peak("pack -q src -o plain.crk -f --level 19");
-    place.packs_under(80, "--level 19");
+    place.peak("pack -q src -o plain.crk -f --level 19 --block-size 1M");
+    place.packs_under(80, "--level 19 --block-size 1M");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn flags_that_contradict_a_limit_are_told_so() {
     let pack = |flags: &str| format!("pack src -o refused.crk --memory-limit {flags}");
     place.refuses(&pack("64M --slots 100 --slot-size 2M"), &["limit of 64 MiB", "ask for fewer slots"]);
     place.refuses(&pack("64M --slot-size 64M"), &["2 slots of 64 MiB", "ask for smaller slots"]);
-    place.refuses(&pack("64M --level 19 --threads 8"), &["8 thread(s) at level 19", "ask for fewer threads"]);
+    place.refuses(&pack("64M --level 19 --threads 2"), &["2 thread(s) at level 19", "ask for fewer threads"]);
     place.refuses(&pack("64M --block-size 32M"), &["2 slots of 32 MiB", "use a smaller block size"]);
     place.refuses(&pack("8M"), &["limit of 8 MiB: at least", "raise the limit"]);
     place.refuses(&pack("0"), &["limit of 0 KiB: at least"]);
