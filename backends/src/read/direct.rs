@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 
+#[cfg(target_os = "linux")]
+use super::ahead::{Cached, read_cached};
 use super::open::{Fetch, Source, read_full};
 
 /// From which size on files are read directly, when direct reading was asked for, in bytes.
@@ -100,6 +102,8 @@ impl AsFd for DirectFile {
 #[derive(Clone, Debug)]
 pub(crate) struct Direct {
     threshold: u64,
+    /// Whether the kernel has not yet refused to say what is in the page cache.
+    can_tell: bool,
     refused: Arc<Mutex<Refused>>,
 }
 
@@ -113,7 +117,7 @@ struct Refused {
 impl Direct {
     /// Direct reads for files of at least `threshold` bytes.
     pub(crate) fn from(threshold: u64) -> Self {
-        Self { threshold, refused: Arc::default() }
+        Self { threshold, can_tell: true, refused: Arc::default() }
     }
 
     /// No direct reads.
@@ -198,6 +202,18 @@ impl Fetch for Direct {
         }
         let rest = read_full(source.as_fd(), offset.saturating_add(filled as u64), &mut buf[filled..], source.size())?;
         Ok(filled + rest)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn fetch_cached(&mut self, source: &Source, offset: u64, buf: &mut [u8]) -> io::Result<Cached> {
+        // What is read directly is not to come into the cache.
+        if self.can_tell && source.size() < self.threshold {
+            match read_cached(source, offset, buf) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => self.can_tell = false,
+                other => return other,
+            }
+        }
+        self.fetch(source, offset, buf).map(Cached::All)
     }
 
     fn take_notes(&mut self) -> Vec<String> {

@@ -13,6 +13,7 @@
 //! - After the last bytes of a file have been read, `stat` is asked once more: [`Completion::witness`].
 //! - Dropping a backend waits for what the kernel still has in hand before any buffer goes away.
 
+mod ahead;
 pub mod choose;
 mod direct;
 mod open;

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::ahead::Cached;
 use super::direct::DirectFile;
 use super::ranges::RangeFile;
 use super::{Completion, Op, Request, Stamps};
@@ -156,6 +157,15 @@ pub(crate) trait Fetch: Send {
     /// What the operating system says.
     fn fetch(&mut self, file: &Source, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
 
+    /// Fills what it can of `buf` from `offset` without waiting for the disk, and has the rest fetched meanwhile. Whoever
+    /// cannot tell what takes waiting waits, and has everything.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn fetch_cached(&mut self, file: &Source, offset: u64, buf: &mut [u8]) -> io::Result<Cached> {
+        self.fetch(file, offset, buf).map(Cached::All)
+    }
+
     /// What turned out not to be had since the last call, one sentence each.
     fn take_notes(&mut self) -> Vec<String> {
         Vec::new()
@@ -197,6 +207,16 @@ pub(crate) fn perform(
         }
         (Op::Range { .. }, None) => unreachable!("a range comes with the file that RangeFiles::enter gave"),
     };
+    complete(request, submitted_ns, result, witness)
+}
+
+/// Ends a request that was begun at `submitted_ns`.
+pub(crate) fn complete(
+    request: Request,
+    submitted_ns: u64,
+    result: io::Result<usize>,
+    witness: Option<Witness>,
+) -> Completion {
     let result = result.and_then(filled_len);
     let stamps = Stamps { queued_ns: request.queued_ns, submitted_ns, completed_ns: now_ns() };
     Completion { tag: request.tag, op: request.op, buf: request.buf, result, witness, stamps }

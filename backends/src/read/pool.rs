@@ -1,10 +1,12 @@
 //! Reading with many threads, one `pread` after the other on each: the baseline that io_uring has to beat.
 //!
 //! What flows in: requests, queued under one lock. What flows out: completions, collected under another. What it does
-//! not know: how a single request is carried out (`open::perform`).
+//! not know: how a single request is carried out (`open`).
 //!
 //! Reader threads sleep on a condition variable while there is nothing to do. They take several small requests at a
-//! time and hand finished ones back together, so that neither side is woken file by file when many are queued.
+//! time and hand finished ones back together, so that neither side is woken file by file when many are queued. What is
+//! not in the page cache is asked for file by file before the first of them is waited for (`ahead`), so that a thread
+//! has as many reads at the disk as it took requests.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,8 +14,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit};
+
+use super::ahead::{Begun, Waiting, begin};
 use super::direct::Direct;
-use super::open::{Fetch, perform};
+use super::open::Fetch;
 use super::pread::not_attached;
 use super::ranges::{RangeFile, RangeFiles};
 use super::{Caps, Completion, Op, ReadBackend, Request};
@@ -163,6 +168,8 @@ struct Job {
 struct Shared {
     paths: Arc<PathTable>,
     threads: usize,
+    /// How many files one thread holds open while their bytes are on their way.
+    waits_max: usize,
     todo: Mutex<Todo>,
     /// Told when there is something to do, or an end of it.
     work: Condvar,
@@ -188,6 +195,13 @@ struct Done {
     broken: bool,
 }
 
+/// How many files each of so many threads may hold open at once where the process may have `limit` descriptors: half of
+/// them all together, and at least the one that it reads.
+fn waits_max(limit: Option<u64>, threads: usize) -> usize {
+    let share = limit.map_or(u64::MAX, |limit| limit / 2 / threads as u64);
+    usize::try_from(share).unwrap_or(usize::MAX).clamp(1, BATCH_MAX)
+}
+
 /// A panic elsewhere does not make the lists wrong: they are changed by single calls that do not panic half-way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -198,6 +212,7 @@ impl Shared {
         Self {
             paths,
             threads,
+            waits_max: waits_max(getrlimit(Resource::Nofile).current, threads),
             todo: Mutex::new(Todo { jobs: VecDeque::with_capacity(depth), idle: 0, stop: false }),
             work: Condvar::new(),
             done: Mutex::new(Done { completions: Vec::with_capacity(depth), wanted: None, broken: false }),
@@ -243,23 +258,31 @@ impl Shared {
     fn work(&self, mut fetch: impl Fetch) {
         let _alarm = Alarm(self);
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        let mut finished = Vec::with_capacity(BATCH_MAX);
+        let mut finished = Finished { shared: self, held: Vec::with_capacity(BATCH_MAX), oldest_ns: None };
+        let mut waiting = Vec::new();
         while self.take(&mut batch) {
-            let mut oldest_ns = None;
             for Job { request, file } in batch.drain(..) {
-                let completion = perform(&mut fetch, &self.paths, file.as_deref(), request);
-                let now_ns = completion.stamps.completed_ns;
-                finished.push(completion);
-                if now_ns - *oldest_ns.get_or_insert(now_ns) >= HOLD_NS {
-                    self.hand_over(&mut finished);
-                    oldest_ns = None;
+                match begin(&mut fetch, &self.paths, file.as_ref(), request) {
+                    Begun::Done(completion) => finished.push(completion),
+                    Begun::Waiting(request) => waiting.push(request),
+                }
+                if waiting.len() >= self.waits_max {
+                    waiting.drain(..).for_each(|request: Box<Waiting>| finished.push(request.finish(&mut fetch)));
                 }
             }
-            self.hand_over(&mut finished);
+            if !waiting.is_empty() {
+                // What is here already need not wait for the disk.
+                finished.hand_over();
+                waiting.drain(..).for_each(|request: Box<Waiting>| finished.push(request.finish(&mut fetch)));
+            }
+            finished.hand_over();
         }
     }
 
     fn hand_over(&self, finished: &mut Vec<Completion>) {
+        if finished.is_empty() {
+            return;
+        }
         let mut done = lock(&self.done);
         done.completions.append(finished);
         let enough = done.wanted.is_some_and(|wanted| done.completions.len() >= wanted);
@@ -304,6 +327,30 @@ impl Shared {
         self.work.notify_all();
         // Outside the lock: dropping a buffer may run the arena's callback.
         drop(unread);
+    }
+}
+
+/// Reads that one thread has finished and not yet handed over.
+struct Finished<'s> {
+    shared: &'s Shared,
+    held: Vec<Completion>,
+    /// When the first of them was complete.
+    oldest_ns: Option<u64>,
+}
+
+impl Finished<'_> {
+    /// Keeps a finished read, but not for long.
+    fn push(&mut self, completion: Completion) {
+        let now_ns = completion.stamps.completed_ns;
+        self.held.push(completion);
+        if now_ns - *self.oldest_ns.get_or_insert(now_ns) >= HOLD_NS {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        self.shared.hand_over(&mut self.held);
+        self.oldest_ns = None;
     }
 }
 
@@ -370,6 +417,71 @@ mod tests {
         }
         shared.stop();
         assert!(!shared.take(&mut Vec::new()));
+    }
+
+    #[test]
+    fn waiting_files_leave_half_of_the_descriptors_to_others() {
+        let limits = [(None, 8), (Some(1024), 8), (Some(256), 16), (Some(64), 8), (Some(10), 16)];
+        assert_eq!(limits.map(|(limit, threads)| waits_max(limit, threads)), [BATCH_MAX, BATCH_MAX, 8, 4, 1]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn every_file_is_read_once_whether_it_waits_or_not() {
+        use crate::read::ahead::Cached;
+        use crate::read::open::read_full;
+        use std::os::fd::AsFd;
+
+        /// Every other file must be waited for.
+        struct Every2nd(Arc<Mutex<Vec<u64>>>);
+        impl Fetch for Every2nd {
+            fn fetch(&mut self, file: &Source, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+                lock(&self.0).push(file.size());
+                read_full(file.as_fd(), offset, buf, file.size())
+            }
+            fn fetch_cached(&mut self, file: &Source, offset: u64, buf: &mut [u8]) -> io::Result<Cached> {
+                if file.size().is_multiple_of(2) {
+                    return Ok(Cached::Part(0));
+                }
+                self.fetch(file, offset, buf).map(Cached::All)
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut paths = PathTable::new();
+        let base = Arc::new(std::fs::File::open(folder.path()).unwrap().into());
+        let base = paths.push_base(crate::path::Base { folder: base, skip: 0 });
+        let count = 200;
+        let mut jobs = jobs(&Arena::new(1, 1 << 20).unwrap(), count, 1000);
+        for (number, job) in jobs.iter_mut().enumerate() {
+            std::fs::write(folder.path().join(format!("{number}")), vec![number as u8; number + 1]).unwrap();
+            let path = paths.push(base, format!("{number}").as_bytes());
+            job.request.tag = number as u64;
+            job.request.op = Op::Whole { path };
+        }
+        let shared = Shared::new(Arc::new(paths), 3, 256);
+        let read = Arc::default();
+        let mut done = Vec::new();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| shared.work(Every2nd(Arc::clone(&read))));
+            }
+            shared.put(jobs.into_iter());
+            while done.len() < count {
+                let mut some = Vec::new();
+                shared.collect(1, None, &mut some).unwrap();
+                done.append(&mut some);
+            }
+            shared.stop();
+        });
+        done.sort_by_key(|completion| completion.tag);
+        for (number, completion) in done.iter().enumerate() {
+            assert_eq!((completion.tag, *completion.result.as_ref().unwrap()), (number as u64, number as u32 + 1));
+            assert!(completion.buf[..=number].iter().all(|&byte| byte == number as u8));
+            assert_eq!(completion.witness.unwrap().size, number as u64 + 1);
+        }
+        let mut sizes = std::mem::take(&mut *lock(&read));
+        sizes.sort_unstable();
+        assert!(sizes.into_iter().eq(1..=count as u64), "each file is read exactly once");
     }
 
     #[test]

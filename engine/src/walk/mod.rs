@@ -45,7 +45,7 @@ pub struct Input {
 pub struct WalkOptions {
     /// Where relative inputs start; the current folder when `None`.
     pub base: Option<PathBuf>,
-    /// How many threads; twice the cores, at most 16, when `None`. Fewer are used when the process may not open
+    /// How many threads; four a core, at most 16, when `None`. Fewer are used when the process may not open
     /// enough files.
     pub threads: Option<NonZeroUsize>,
     /// Patterns of entries to leave out. Without a `/` a pattern matches a name anywhere, with one the path from the
@@ -152,7 +152,7 @@ impl std::ops::Add for LeftOut {
 
 /// How many threads to use: each needs up to four descriptors at a time, and sixteen stay free for the rest.
 fn threads(wanted: Option<NonZeroUsize>, cores: usize, descriptors_max: usize) -> usize {
-    let wanted = wanted.map_or((cores * 2).min(16), NonZeroUsize::get);
+    let wanted = wanted.map_or((cores * 4).min(16), NonZeroUsize::get);
     wanted.min(descriptors_max.saturating_sub(16) / 4).max(1)
 }
 

@@ -79,7 +79,7 @@ fn paths_beyond_the_format_are_named() {
 #[test]
 fn threads_follow_the_cores_and_what_descriptors_allow() {
     let count = |wanted, cores, descriptors| super::super::threads(NonZeroUsize::new(wanted), cores, descriptors);
-    assert_eq!([count(0, 1, 1024), count(0, 4, 1024), count(0, 64, 1024)], [2, 8, 16]);
+    assert_eq!([count(0, 1, 1024), count(0, 4, 1024), count(0, 64, 1024)], [4, 16, 16]);
     assert_eq!([count(100, 1, 1 << 20), count(100, 1, 64), count(100, 1, 8)], [100, 12, 1]);
 }
 
