@@ -157,7 +157,8 @@ impl Packer {
         self
     }
 
-    /// Whether to record how long each stage takes (the default): [`PackReport::stages`]. Without, no clock is read for it.
+    /// Whether to record how long each stage takes (the default): [`PackReport::stages`](super::PackReport::stages).
+    /// Without, no clock is read for it.
     #[must_use]
     pub fn stats(mut self, yes: bool) -> Self {
         self.stats = yes;
