@@ -136,7 +136,7 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "SIZE", value_parser = size::parse_u32, help_heading = "Speed")]
     pub(crate) slot_size: Option<u32>,
 
-    /// Threads that hash and compress [default: one a core]
+    /// Threads that hash and compress, at most one more than there are cores [default: one a core]
     #[arg(long, value_name = "N", help_heading = "Speed")]
     pub(crate) threads: Option<NonZeroUsize>,
 
@@ -209,7 +209,7 @@ pub(crate) struct UnpackArgs {
     #[arg(long)]
     pub(crate) no_tune: bool,
 
-    /// Threads that decode and check [default: one a core]
+    /// Threads that decode and check, at most one more than there are cores [default: one a core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
@@ -267,7 +267,7 @@ pub(crate) struct VerifyArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) archive: PathBuf,
 
-    /// Threads that decode and check [default: one a core]
+    /// Threads that decode and check, at most one more than there are cores [default: one a core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 

@@ -65,7 +65,13 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     for name in &corpora {
         let tree = args.corpus.join(name);
         progress.begin(&format!("{name}: digests and codec alone"));
-        let codec_ns = codec_alone(args, &work, &tree)?;
+        let codec_ns = match codec_alone(args, &work, &tree) {
+            Err(failure) if failure.signal().is_none() => {
+                progress.line(&format!("{name}: no efficiency: {failure}"));
+                None
+            }
+            found => found?,
+        };
         let (work, host, progress) = (&work, &host, &progress);
         let measured = Measured { work, host, args, progress, corpus: name, tree: &tree, codec_ns };
         for &contender in &contenders {

@@ -52,7 +52,7 @@ pub(super) fn text(document: &Document) -> String {
     };
     let _ = writeln!(
         text,
-        "Pack: MB of content in, wall, user and system time of the whole process, archives {sync}, page cache warm, {}{level}. \
+        "Pack: MB of content in, wall, user and system time of the whole process, archives {sync}, page cache warm, {}{level}.\n\
          ratio = content / archive; eff = digests and codec alone, in memory on as many threads, / wall.\n",
         document.settings.codec
     );
