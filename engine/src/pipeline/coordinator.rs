@@ -69,7 +69,7 @@ impl<'a> Coordinator<'a> {
         sink: &'a mut dyn AppendSink,
         spare_loads: Arc<Queue<Box<Load>>>,
     ) -> Self {
-        let frames = job.frames();
+        let frames = job.frames;
         Self {
             placer: Placer::new(Arc::clone(&job)),
             committer: Committer::new(sink, IndexWriter::new(job.archive_id, job.options.clone())),
@@ -205,7 +205,7 @@ impl<'a> Coordinator<'a> {
             self.placer.finish();
             self.placed_all = true;
         }
-        while self.encoding < self.job.frames() {
+        while self.encoding < self.job.frames {
             let Some(batch) = self.placer.rows_mut().next_batch() else { break };
             self.shared.spawn(Task::Encode(self.batches, batch));
             self.batches += 1;

@@ -93,12 +93,6 @@ impl Job {
         self.plan.blocks().div_ceil(self.blocks_per_slot())
     }
 
-    /// How many blocks can be under compression or wait for their turn to be committed.
-    #[must_use]
-    pub fn frames(&self) -> usize {
-        self.frames
-    }
-
     fn check(&self) -> Result<(), PipelineError> {
         let settings = |what: String| Err(PipelineError::Settings(what));
         if self.slots < 2 {
@@ -210,7 +204,7 @@ fn start_workers(job: &Arc<Job>, ring: &Arc<SlotRing>) -> Result<Shared, Pipelin
     let workers = workers.collect::<Result<Vec<_>, _>>();
     let workers = workers.map_err(|error| PipelineError::Settings(error.to_string()))?;
     // Every load, every frame, as many batches of rows, the reader's end.
-    let events = job.slots as usize + 2 * job.frames() + 2;
+    let events = job.slots as usize + 2 * job.frames + 2;
     Ok(Shared::new(job, events, workers, pool, Arc::clone(ring)))
 }
 

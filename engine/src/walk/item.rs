@@ -27,6 +27,22 @@ pub(super) struct Item {
     pub(super) kind: Kind,
 }
 
+impl Item {
+    /// A file without name, of which nothing is known: what the first item of a listing is compared with.
+    pub(super) fn blank() -> Self {
+        Self {
+            witness: Witness::default(),
+            name_start: 0,
+            uid: 0,
+            gid: 0,
+            extra: NONE,
+            mode: 0,
+            name_len: 0,
+            kind: Kind::File,
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Item>() == 80 && crate::limits::NAME_LEN_MAX <= u8::MAX as usize);
 
 /// In `mode`: the file has several names.
@@ -149,23 +165,13 @@ mod tests {
 
     #[test]
     fn parts_come_together_sorted_and_without_repetition() {
-        let blank = Item {
-            witness: Witness::default(),
-            name_start: 0,
-            uid: 0,
-            gid: 0,
-            extra: NONE,
-            mode: 0,
-            name_len: 0,
-            kind: Kind::File,
-        };
         let part = |names: &[(&str, Kind)]| {
             let mut listing = Listing::default();
             for (name, kind) in names {
                 let start = listing.names.len() as u64;
                 listing.names.extend_from_slice(name.as_bytes());
                 let extra = (*kind == Kind::Symlink).then(|| Extra::Target(name.as_bytes().into()));
-                let item = Item { name_start: start, name_len: name.len() as u8, kind: *kind, ..blank };
+                let item = Item { name_start: start, name_len: name.len() as u8, kind: *kind, ..Item::blank() };
                 let enter = if *kind == Kind::Dir { ENTER } else { NONE };
                 listing.push(Item { extra: enter, ..item }, extra);
             }

@@ -47,7 +47,7 @@ impl Sealed {
     /// Puts the items of a sorted listing, whose folders to enter have their numbers, behind `store`.
     pub(super) fn new(listing: Listing, store: &mut Vec<u8>) -> Self {
         let start = store.len();
-        let mut before = first();
+        let mut before = Item::blank();
         for item in &listing.items {
             put(store, listing.name(item), item, &before);
             before = *item;
@@ -71,7 +71,7 @@ impl Sealed {
 
     /// A place in front of the first item.
     pub(super) fn cursor(&self) -> Cursor {
-        Cursor { at: self.start, end: self.end, item: first(), name: (0, 0) }
+        Cursor { at: self.start, end: self.end, item: Item::blank(), name: (0, 0) }
     }
 }
 
@@ -128,20 +128,6 @@ impl Cursor {
     /// Its name.
     pub(super) fn name<'s>(&self, store: &'s [u8]) -> &'s [u8] {
         &store[self.name.0..self.name.1]
-    }
-}
-
-/// What the first item of a listing is compared with.
-fn first() -> Item {
-    Item {
-        witness: Witness::default(),
-        name_start: 0,
-        uid: 0,
-        gid: 0,
-        extra: NONE,
-        mode: 0,
-        name_len: 0,
-        kind: Kind::File,
     }
 }
 
