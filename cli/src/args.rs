@@ -89,9 +89,14 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "SIZE", value_parser = size::parse_u32, help_heading = "Compression")]
     pub(crate) block_size: Option<u32>,
 
-    /// Store equal contents once
-    #[arg(long, value_enum, default_value_t = DedupName::File, help_heading = "Compression")]
-    pub(crate) dedup: DedupName,
+    /// Store equal contents once [default: file, from level 6 on chunk]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Compression")]
+    pub(crate) dedup: Option<DedupName>,
+
+    /// Mean length of the pieces that --dedup chunk cuts contents into: a power of two from 1KiB to 16MiB
+    /// [default: 16KiB, more from 32GiB of contents on]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_u32, help_heading = "Compression")]
+    pub(crate) chunk_size: Option<u32>,
 
     /// The same as --dedup none
     #[arg(long, conflicts_with = "dedup", help_heading = "Compression")]
@@ -331,6 +336,8 @@ pub(crate) enum DedupName {
     None,
     /// Store equal files once
     File,
+    /// Store equal pieces of files once: for trees with near-copies
+    Chunk,
 }
 
 /// Names of the ways to read.

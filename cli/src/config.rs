@@ -39,6 +39,8 @@ pub(crate) struct Pack {
     /// Bytes.
     pub(crate) block_size: u32,
     pub(crate) dedup: Dedup,
+    /// Bytes.
+    pub(crate) chunk_size: Option<u32>,
     pub(crate) io: IoChoice,
     pub(crate) readers: Option<usize>,
     pub(crate) depth: Option<u32>,
@@ -65,6 +67,7 @@ impl Pack {
         let target = target(&args)?;
         let codec = codec(args.codec, args.level)?;
         let block_size = block_size(args.block_size, codec)?;
+        let dedup = dedup(&args, codec)?;
         check_io(&args)?;
         let mut exclude = Vec::with_capacity(args.exclude.len());
         for pattern in &args.exclude {
@@ -79,7 +82,8 @@ impl Pack {
             target,
             codec,
             block_size,
-            dedup: if args.no_dedup || args.dedup == DedupName::None { Dedup::None } else { Dedup::File },
+            dedup,
+            chunk_size: args.chunk_size,
             io: args.io.unwrap_or(IoName::Auto).into(),
             readers: args.readers.map(Into::into),
             depth: args.depth.map(Into::into),
@@ -108,6 +112,9 @@ impl Pack {
             .one_file_system(self.one_file_system)
             .force(self.force)
             .sync(self.sync);
+        if let Some(bytes) = self.chunk_size {
+            packer = packer.chunk_size(bytes);
+        }
         for input in &self.inputs {
             packer = packer.input(input);
         }
@@ -145,7 +152,7 @@ impl Pack {
         format!(
             "codec {codec}, block {}, dedup {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
             Human(self.block_size.into()),
-            if self.dedup == Dedup::None { "none" } else { "file" },
+            self.dedup.name(),
             self.io,
             or_auto(self.readers),
             or_auto(self.depth),
@@ -193,6 +200,24 @@ fn codec(name: CodecName, level: Option<i32>) -> Result<Codec> {
         return Err(usage(format!("--level belongs to --codec zstd; {word} has no levels")));
     }
     Codec::parse(&word, level).map_err(|what| usage(format!("--codec: {what}")))
+}
+
+/// What is stored once.
+fn dedup(args: &PackArgs, codec: Codec) -> Result<Dedup> {
+    let dedup = match args.dedup {
+        _ if args.no_dedup => Dedup::None,
+        Some(DedupName::None) => Dedup::None,
+        Some(DedupName::File) => Dedup::File,
+        Some(DedupName::Chunk) => Dedup::Chunk,
+        // Who says how long pieces are wants pieces.
+        None if args.chunk_size.is_some() => Dedup::Chunk,
+        None => Dedup::default_for(codec),
+    };
+    if dedup != Dedup::Chunk && args.chunk_size.is_some() {
+        let what = format!("--chunk-size goes with --dedup chunk: with --dedup {} no file is cut", dedup.name());
+        return Err(Error::new(ErrorKind::Usage, what));
+    }
+    Ok(dedup)
 }
 
 fn block_size(bytes: Option<u32>, codec: Codec) -> Result<u32> {

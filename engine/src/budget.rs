@@ -11,7 +11,7 @@ use std::fmt;
 
 use crate::archive::Archive;
 use crate::codec::Codec;
-use crate::dedup;
+use crate::dedup::{self, PieceSizes};
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pack::threads;
@@ -108,9 +108,9 @@ pub struct Tables {
 impl Tables {
     /// Of a walk and its plan, with what deduplication and the index will add.
     #[must_use]
-    pub fn of(entries: &Entries, plan: &Plan, dedup: bool) -> Self {
+    pub fn of(entries: &Entries, plan: &Plan, dedup: bool, pieces: Option<PieceSizes>) -> Self {
         let (rows, chunks) = (entries.len() as u64, plan.chunks().len() as u64);
-        let known = if dedup { dedup::bytes_for(chunks) } else { 0 };
+        let known = if dedup { Self::known_bytes(plan, pieces) } else { 0 };
         let index = rows * INDEX_ROW + entries.path_bytes() / 4 + chunks * INDEX_EXTENT;
         Self {
             entries: rows,
@@ -118,6 +118,15 @@ impl Tables {
             most_chunks: plan.most_chunks() as u64,
             blocks: plan.blocks() as u64,
         }
+    }
+
+    /// What deduplication will take for the chunks of a plan, or for the pieces they are cut into.
+    pub(crate) fn known_bytes(plan: &Plan, pieces: Option<PieceSizes>) -> u64 {
+        let chunks = plan.chunks();
+        dedup::bytes_for(match pieces {
+            None => chunks.len() as u64,
+            Some(sizes) => chunks.iter().map(|chunk| sizes.expected(chunk.data_len())).sum(),
+        })
     }
 }
 
@@ -352,7 +361,7 @@ pub fn limit_default(cores: usize) -> u64 {
 }
 
 /// Bytes as MiB, rounded up where they are needed and as exact as they were given.
-struct Mib(u64);
+pub(crate) struct Mib(pub u64);
 
 impl fmt::Display for Mib {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

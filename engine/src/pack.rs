@@ -17,6 +17,7 @@ use crate::codec::Codec;
 use crate::container::head::HEAD;
 use crate::container::id::{ArchiveId, ArchiveIdHasher};
 use crate::control::{Cancel, Control, Progress, Stage, Warning};
+use crate::dedup::PieceSizes;
 use crate::digest::Digest;
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,27 +29,9 @@ use crate::stages::{Clock, Stages};
 use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
 
 mod builder;
+mod sharing;
 
-/// What is stored only once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Dedup {
-    /// Nothing: every file is stored in full.
-    None,
-    /// Files with equal contents, and equal parts at equal offsets of files larger than a block.
-    #[default]
-    File,
-}
-
-impl Dedup {
-    /// Its name in options and in the manifest.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Dedup::None => "none",
-            Dedup::File => "file",
-        }
-    }
-}
+pub use sharing::Dedup;
 
 /// Packs files and folders into an archive.
 ///
@@ -76,7 +59,8 @@ pub struct Packer {
     base_dir: Option<PathBuf>,
     codec: Codec,
     block_size: Option<u32>,
-    dedup: Dedup,
+    dedup: Option<Dedup>,
+    chunk_size: Option<u32>,
     read: ReadOptions,
     slots: Option<u32>,
     slot_size: Option<u32>,
@@ -182,11 +166,16 @@ impl Packer {
             problems.into_iter().map(|problem| Warning::new(&problem.path, problem.what.to_string())).collect();
         let plan = Plan::new(&entries, &PlanOptions { block_size: self.block_size_or_default() })
             .map_err(|error| Error::with(ErrorKind::Input, "cannot plan the archive", error))?;
-        let tables = Tables::of(&entries, &plan, wish.dedup);
+        let mut pieces = self.dedup_or_default().pieces(self.chunk_size, plan.data_bytes())?;
+        if let Some(sizes) = pieces {
+            let (sizes, note) = sharing::within(&wish, sizes, &entries, &plan);
+            notes.extend(note);
+            pieces = Some(sizes);
+        }
+        let tables = Tables::of(&entries, &plan, wish.dedup, pieces);
         let settings = wish.settings(&tables)?;
         notes.extend(wish.note(&tables, &settings));
-        let archive_id = archive_id(&self.options(), &entries);
-        let job = self.job(entries, plan, archive_id, &settings);
+        let job = self.job(entries, plan, pieces, &settings);
         let backend_name = backend.caps().name;
         let Settings { slots, slot_size, threads, .. } = settings;
 
@@ -228,7 +217,12 @@ impl Packer {
         self.block_size.unwrap_or_else(|| self.codec.block_size_default())
     }
 
+    fn dedup_or_default(&self) -> Dedup {
+        self.dedup.unwrap_or_else(|| Dedup::default_for(self.codec))
+    }
+
     fn check(&self) -> Result<()> {
+        self.dedup_or_default().pieces(self.chunk_size, 0)?;
         let size = self.block_size_or_default();
         if !size.is_power_of_two() || !(BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&size) {
             return Err(Error::new(
@@ -276,7 +270,7 @@ impl Packer {
             limit: self.memory_limit,
             codec: self.codec,
             block_size: self.block_size_or_default(),
-            dedup: self.dedup == Dedup::File,
+            dedup: self.dedup_or_default() != Dedup::None,
             slots: self.slots,
             slot_size: self.slot_size,
             threads: self.threads.map(at_most_useful),
@@ -284,7 +278,9 @@ impl Packer {
         }
     }
 
-    fn job(&self, entries: Entries, plan: Plan, archive_id: ArchiveId, settings: &Settings) -> Job {
+    fn job(&self, entries: Entries, plan: Plan, pieces: Option<PieceSizes>, settings: &Settings) -> Job {
+        let options = self.options(pieces);
+        let archive_id = archive_id(&options, &entries);
         let &Settings { slots, slot_size, frames, threads, .. } = settings;
         Job {
             entries: Arc::new(entries),
@@ -295,26 +291,31 @@ impl Packer {
             slot_size,
             frames,
             threads,
-            dedup: self.dedup == Dedup::File,
+            dedup: self.dedup_or_default() != Dedup::None,
+            pieces,
             archive_id,
-            options: self.options(),
+            options,
             control: self.control.clone(),
             clock: Clock::new(self.stats),
         }
     }
 
     /// The options that the archive's bytes depend on, as they stand in its manifest.
-    fn options(&self) -> Map<String, Value> {
+    fn options(&self, pieces: Option<PieceSizes>) -> Map<String, Value> {
         let level = match self.codec {
             Codec::Zstd { level } => Some(level),
             Codec::Store | Codec::Lz4 => None,
         };
-        Map::from_iter([
+        let mut options = Map::from_iter([
             ("block_size".to_owned(), self.block_size_or_default().into()),
             ("codec".to_owned(), self.codec.id().name().into()),
-            ("dedup".to_owned(), self.dedup.name().into()),
+            ("dedup".to_owned(), self.dedup_or_default().name().into()),
             ("level".to_owned(), level.into()),
-        ])
+        ]);
+        if let Some(sizes) = pieces {
+            options.insert("chunk_size".to_owned(), sizes.mean().into());
+        }
+        options
     }
 }
 

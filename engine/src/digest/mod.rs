@@ -4,13 +4,15 @@
 //! What it does not know: files, blocks, frames, and which thread hashes what.
 //!
 //! [`Hasher`] takes bytes in order. [`part`] and [`zeros`] hash the pieces of one large file independently of each
-//! other, and [`Joiner`] makes the same digest of them.
+//! other, and [`Joiner`] makes the same digest of them; [`span`] and [`Splicer`] do so for pieces that begin anywhere.
 
+mod splice;
 mod tree;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use splice::{Span, Splicer, span};
 pub use tree::{Joiner, LEAF, Part, part, zeros};
 
 /// A BLAKE3 digest, 32 bytes.

@@ -17,10 +17,19 @@ pub fn check_row(row: &Row<'_>) -> Result<(), Box<Fault>> {
     if !is_file && !row.extents.is_empty() {
         return Err(Fault::new("extents", "none but for files", row.kind.name()));
     }
-    let mut sum = 0u64;
+    let mut holes_before = row.holes.iter().peekable();
+    let (mut sum, mut at) = (0u64, 0u64);
     for extent in row.extents {
         check_extent(extent)?;
         sum = sum.saturating_add(extent.len.into());
+        while let Some(hole) = holes_before.next_if(|hole| hole.offset <= at) {
+            at = at.saturating_add(hole.len);
+        }
+        at = at.saturating_add(extent.len.into());
+        if let Some(hole) = holes_before.peek().filter(|hole| hole.offset < at) {
+            let found = format!("one that ends at {at}, a hole at {}", hole.offset);
+            return Err(Fault::new("extents", "none that runs into a hole", found));
+        }
     }
     // Holes are inside the file and apart, so their sum is no more than its size.
     let holes: u64 = row.holes.iter().map(|hole| hole.len).sum();
@@ -223,7 +232,11 @@ mod tests {
         check_row(&file).unwrap();
         let big = [Extent { block: 0, offset: u32::MAX, len: 2 }];
         let empty = [Extent { block: 0, offset: 0, len: 0 }];
+        let between = [Hole { offset: 10, len: 70 }, Hole { offset: 95, len: 5 }];
+        let in_step = [Hole { offset: 20, len: 70 }, Hole { offset: 95, len: 5 }];
+        check_row(&Row { holes: &in_step, ..file }).unwrap();
         for row in [
+            Row { holes: &between, ..file },
             Row { size: 101, ..file },
             Row { size: 99, ..file },
             Row { digest: None, ..file },

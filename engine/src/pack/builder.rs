@@ -18,7 +18,8 @@ impl Packer {
             base_dir: None,
             codec: Codec::Zstd { level: 3 },
             block_size: None,
-            dedup: Dedup::default(),
+            dedup: None,
+            chunk_size: None,
             read: ReadOptions::default(),
             slots: None,
             slot_size: None,
@@ -62,10 +63,19 @@ impl Packer {
         self
     }
 
-    /// What is stored only once.
+    /// What is stored only once. Without it as [`Dedup::default_for`] says.
     #[must_use]
     pub fn dedup(mut self, dedup: Dedup) -> Self {
-        self.dedup = dedup;
+        self.dedup = Some(dedup);
+        self
+    }
+
+    /// Mean length, bytes, of the pieces that contents are cut into with [`Dedup::Chunk`]: a power of two from 1 KiB to
+    /// 16 MiB. Without it 16 KiB, and longer where there are more than 32 GiB to pack, so that their table stays
+    /// below 120 MB. Under a memory limit pieces become longer until their table takes at most a quarter of it.
+    #[must_use]
+    pub fn chunk_size(mut self, bytes: u32) -> Self {
+        self.chunk_size = Some(bytes);
         self
     }
 

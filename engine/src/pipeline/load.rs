@@ -24,6 +24,8 @@ pub(super) struct Load {
     pub contents: Vec<Content>,
     /// The parts among them, in the same order: each is five times as long as what a small file needs.
     pub digests: Vec<Part>,
+    /// The pieces that chunks were cut into, in the same order, where pieces are stored once.
+    pub pieces: Vec<Piece>,
     /// What happened to files while they were read; small files have nothing here as a rule.
     pub notes: Vec<(u32, Note)>,
     /// While it is filled: the buffers of finished chunks, in the order of the plan; those in flight are missing.
@@ -45,6 +47,7 @@ impl Load {
         self.regions.clear();
         self.contents.clear();
         self.digests.clear();
+        self.pieces.clear();
         self.notes.clear();
         let chunks = chunk_range(plan, &blocks).len();
         self.got.clear();
@@ -82,15 +85,24 @@ fn chunk_range(plan: &Plan, blocks: &Range<usize>) -> Range<usize> {
     plan.block(blocks.start).start..plan.block(blocks.end - 1).end
 }
 
-/// Identity of a chunk.
+/// Identity of a chunk. One that was cut says how many of [`Load::pieces`] belong to it; 0 when it was not.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     /// The chunk is a whole file.
-    Whole(Digest),
+    Whole(Digest, u32),
     /// The chunk is a part of a larger file, or a hole: the next of [`Load::digests`].
-    Part,
+    Part(u32),
     /// Nothing was read.
     Nothing,
+}
+
+/// Identity of some bytes of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    /// Their BLAKE3 digest.
+    pub key: Digest,
+    /// How many they are.
+    pub len: u32,
 }
 
 /// What happened to a file while it was read.

@@ -43,6 +43,7 @@ pub use error::PipelineError;
 use crate::codec::Codec;
 use crate::container::id::ArchiveId;
 use crate::control::{Control, Warning};
+use crate::dedup::PieceSizes;
 use crate::entry::Entries;
 use crate::index::IndexWriter;
 use crate::plan::Plan;
@@ -74,6 +75,8 @@ pub struct Job {
     pub threads: usize,
     /// Whether equal chunks are stored once.
     pub dedup: bool,
+    /// The pieces that chunks are cut into for that; `None` leaves chunks as they are.
+    pub pieces: Option<PieceSizes>,
     /// Stands in every frame.
     pub archive_id: ArchiveId,
     /// Stand in the manifest.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use carrack_backends::arena::Lease;
 
 use super::Job;
-use super::load::{Content, Load, Note};
+use super::load::{Content, Load, Note, Piece};
 use super::rows::{Body, Rows};
 use crate::dedup;
 use crate::digest::{Digest, Joiner, Part};
@@ -55,6 +55,27 @@ struct Region {
     start: usize,
 }
 
+/// What the digest stage made of a load's chunks, and was not taken yet.
+struct Hashes<'a> {
+    parts: std::vec::Drain<'a, Part>,
+    pieces: &'a [Piece],
+}
+
+impl<'a> Hashes<'a> {
+    fn take(&mut self, pieces: u32) -> &'a [Piece] {
+        let (taken, rest) = self.pieces.split_at(pieces as usize);
+        self.pieces = rest;
+        taken
+    }
+}
+
+/// The bytes of a chunk: so many at this place of a region.
+struct Place<'a> {
+    region: &'a mut Region,
+    at: usize,
+    len: u32,
+}
+
 /// A file of several chunks whose last one has not come yet.
 struct Large {
     row: u32,
@@ -78,6 +99,8 @@ pub(super) struct Placer {
     witnessed: HashSet<u32>,
     rows: Rows,
     sealed: VecDeque<Sealed>,
+    /// Where the bytes of the chunk being placed are kept.
+    extents: Vec<Extent>,
     /// When the reads of the load being placed were queued, ns of the run's clock.
     queued_ns: u64,
     spare_directories: Vec<Vec<u8>>,
@@ -98,6 +121,7 @@ impl Placer {
             witnessed: HashSet::new(),
             rows: Rows::new(Arc::clone(&job)),
             sealed: VecDeque::new(),
+            extents: Vec::new(),
             queued_ns: 0,
             spare_directories: Vec::new(),
             bytes: 0,
@@ -114,13 +138,14 @@ impl Placer {
         self.queued_ns = load.queued_ns;
         let job = Arc::clone(&self.job);
         let first_chunk = load.chunks(&job.plan).start;
-        let (mut contents, mut parts) = (load.contents.drain(..), load.digests.drain(..));
+        let mut contents = load.contents.drain(..);
+        let mut hashes = Hashes { parts: load.digests.drain(..), pieces: &load.pieces };
         for (block, region) in load.blocks.clone().zip(load.regions.drain(..)) {
             let mut region = Region { lease: Some(region), start: 0 };
             let mut at = 0;
             for index in job.plan.block(block) {
                 let content = contents.next().expect("the digest stage made one content a chunk");
-                self.chunk(index, load.got[index - first_chunk], content, &mut parts, &mut region, at);
+                self.chunk(index, load.got[index - first_chunk], content, &mut hashes, &mut region, at);
                 at += job.plan.chunks()[index].data_len() as usize;
                 self.flush_directory(Some((&mut region, at)));
             }
@@ -129,7 +154,9 @@ impl Placer {
             if is_cut {
                 let raw_len = self.filler.close();
                 self.seal(raw_len);
-            } else if let Some(raw_len) = self.filler.end_of_planned() {
+            } else if job.pieces.is_none()
+                && let Some(raw_len) = self.filler.end_of_planned()
+            {
                 self.seal(raw_len);
             }
         }
@@ -152,7 +179,7 @@ impl Placer {
         index: usize,
         got: u32,
         content: Content,
-        parts: &mut impl Iterator<Item = Part>,
+        hashes: &mut Hashes<'_>,
         region: &mut Region,
         at: usize,
     ) {
@@ -163,25 +190,32 @@ impl Placer {
             self.rows.begin(row);
         }
         self.bytes += u64::from(chunk.len());
-        if let Content::Whole(digest) = content {
-            if !self.rows.is_failed(row) {
-                let extent = self.keep(&digest, got, region, at);
-                self.rows.chunk(row, 0, extent);
-                let body = Body { digest, extents: &[extent], size: u64::from(got) };
+        match content {
+            Content::Whole(digest, pieces) => {
+                let pieces = hashes.take(pieces);
+                if !self.rows.is_failed(row) {
+                    let place = Place { region, at, len: got };
+                    let extents = self.keep_chunk(index, &digest, pieces, place);
+                    self.rows.end(row, &Body { digest, extents: &extents, size: u64::from(got) });
+                    self.extents = extents;
+                }
+            }
+            _ if chunk.is_whole() => {
+                let body = Body { digest: Digest::of(&[]), extents: &[], size: 0 };
                 self.rows.end(row, &body);
             }
-        } else if chunk.is_whole() {
-            let body = Body { digest: Digest::of(&[]), extents: &[], size: 0 };
-            self.rows.end(row, &body);
-        } else {
-            let part = if let Content::Part = content { parts.next() } else { None };
-            self.part(index, got, part, region, at);
+            Content::Part(pieces) => {
+                let (part, pieces) = (hashes.parts.next(), hashes.take(pieces));
+                self.part(index, part, pieces, Place { region, at, len: got });
+            }
+            Content::Nothing => self.part(index, None, &[], Place { region, at, len: got }),
         }
     }
 
     /// One chunk of a file of several; without a part, nothing of it was read.
-    fn part(&mut self, index: usize, got: u32, part: Option<Part>, region: &mut Region, at: usize) {
+    fn part(&mut self, index: usize, part: Option<Part>, pieces: &[Piece], place: Place<'_>) {
         let chunk = self.job.plan.chunks()[index];
+        let got = place.len;
         let row = chunk.row();
         let mut large = self.large.take().filter(|large| large.row == row).unwrap_or_else(|| Large {
             row,
@@ -194,9 +228,11 @@ impl Placer {
         large.is_read |= chunk.kind() == ChunkKind::Data;
         if let (Some(part), false, false) = (part, large.ended, self.rows.is_failed(row)) {
             if chunk.kind() == ChunkKind::Data {
-                let extent = self.keep(&part.key(), got, region, at);
-                self.rows.chunk(row, chunk.offset(), extent);
-                large.extents.push(extent);
+                // A part that was cut needs no key of its own.
+                let key = if pieces.is_empty() { part.key() } else { Digest::default() };
+                let extents = self.keep_chunk(index, &key, pieces, place);
+                large.extents.extend_from_slice(&extents);
+                self.extents = extents;
             }
             large.joiner.push(part);
             large.size += u64::from(got);
@@ -211,6 +247,46 @@ impl Placer {
             self.rows.end(row, &body);
         } else {
             self.large = Some(large);
+        }
+    }
+
+    /// Where the bytes of a chunk are kept, in as few extents as possible; `key` tells what they are unless there are
+    /// `pieces`. The caller gives the vector back.
+    fn keep_chunk(&mut self, index: usize, key: &Digest, pieces: &[Piece], place: Place<'_>) -> Vec<Extent> {
+        let chunk = self.job.plan.chunks()[index];
+        let Place { region, mut at, len } = place;
+        let mut extents = std::mem::take(&mut self.extents);
+        extents.clear();
+        if pieces.is_empty() {
+            extents.push(self.keep(key, len, region, at));
+        } else {
+            self.make_room(pieces);
+        }
+        for piece in pieces {
+            let extent = self.keep(&piece.key, piece.len, region, at);
+            at += piece.len as usize;
+            match extents.last_mut() {
+                Some(last) if (last.block, last.offset + last.len) == (extent.block, extent.offset) => {
+                    last.len += extent.len;
+                }
+                _ => extents.push(extent),
+            }
+        }
+        let mut file_offset = chunk.offset();
+        for &extent in &extents {
+            self.rows.chunk(chunk.row(), file_offset, extent);
+            file_offset += u64::from(extent.len);
+        }
+        extents
+    }
+
+    /// Seals the open block when what is new of these pieces does not fit: so the new bytes of a chunk lie in one block.
+    fn make_room(&mut self, pieces: &[Piece]) {
+        let is_new = |piece: &&Piece| self.known.as_ref().is_none_or(|known| !known.contains(&piece.key, piece.len));
+        let new = pieces.iter().filter(is_new).map(|piece| piece.len).sum();
+        if !self.filler.fits(new) {
+            let raw_len = self.filler.close();
+            self.seal(raw_len);
         }
     }
 

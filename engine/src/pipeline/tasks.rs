@@ -3,11 +3,12 @@
 use carrack_backends::arena::Lease;
 
 use super::Job;
-use super::load::{Content, Load};
+use super::load::{Content, Load, Piece};
 use super::shared::{Event, Shared};
 use crate::codec::{Codec, CodecError, CodecId, Encoded, Encoder};
 use crate::container::frame::{FrameHeader, FrameKind, HEADER_LEN, digest_of};
 use crate::container::id::ArchiveId;
+use crate::dedup::PieceSizes;
 use crate::digest::{self, Digest};
 use crate::index::PlainBatch;
 use crate::plan::ChunkKind;
@@ -207,19 +208,33 @@ fn hash(job: &Job, load: &mut Load) {
         for index in job.plan.block(block) {
             let chunk = &job.plan.chunks()[index];
             let got = load.got[index - first_chunk];
+            let is_hole = chunk.kind() == ChunkKind::Hole;
+            let bytes = if is_hole { &[][..] } else { &region[at..at + got as usize] };
+            let pieces = job.pieces.map_or(0, |sizes| cut(sizes, bytes, chunk.is_whole(), &mut load.pieces));
             load.contents.push(if got == 0 {
                 Content::Nothing
             } else if chunk.is_whole() {
-                Content::Whole(Digest::of(&region[at..at + got as usize]))
+                Content::Whole(Digest::of(bytes), pieces)
             } else {
-                load.digests.push(if chunk.kind() == ChunkKind::Hole {
+                load.digests.push(if is_hole {
                     digest::zeros(u64::from(got), chunk.offset())
                 } else {
-                    digest::part(&region[at..at + got as usize], chunk.offset())
+                    digest::part(bytes, chunk.offset())
                 });
-                Content::Part
+                Content::Part(pieces)
             });
             at += chunk.data_len() as usize;
         }
     }
+}
+
+/// Cuts the bytes of a chunk into pieces and says into how many. A file that is not cut needs no piece: its digest says
+/// as much. A part does, as the key of a part depends on its place in the file.
+fn cut(sizes: PieceSizes, bytes: &[u8], is_whole: bool, pieces: &mut Vec<Piece>) -> u32 {
+    if bytes.is_empty() || is_whole && !sizes.cuts(len32(bytes.len())) {
+        return 0;
+    }
+    let before = pieces.len();
+    pieces.extend(sizes.cut(bytes).map(|piece| Piece { key: Digest::of(piece), len: len32(piece.len()) }));
+    len32(pieces.len() - before)
 }

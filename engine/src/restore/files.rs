@@ -2,7 +2,8 @@
 //!
 //! In: decoded blocks, by many workers at once, in any order. Out: complete files. Small files are proved and written
 //! in one go. A large file is created by whichever of its extents comes first and finished by whichever comes last;
-//! its digest is joined from the digests of its parts, so no byte is held back or read again.
+//! its digest is spliced from those of its extents, so no byte is read again, and none held back but less than 2 KiB
+//! of an extent that begins or ends within a leaf of BLAKE3 and waits for what comes before it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,7 +16,7 @@ use carrack_backends::witness::Time;
 
 use super::wanted::{FileTarget, LargeTarget, Use, Wanted};
 use crate::control::Cancel;
-use crate::digest::{self, Digest, Joiner, Part};
+use crate::digest::{self, Digest, Span, Splicer};
 use crate::entry::Hole;
 
 /// How many zeros of a hole are hashed between two looks at the cancel flag, bytes.
@@ -38,7 +39,12 @@ pub(super) struct Losses {
 #[derive(Default)]
 struct Building {
     writer: Option<Arc<Box<dyn FileWriter>>>,
-    parts: Vec<Option<Box<Part>>>,
+    /// The spans that wait for one before them, by the number of their extent.
+    spans: BTreeMap<u32, Span>,
+    /// What was spliced so far; nothing before the first span came.
+    splicer: Option<Splicer>,
+    /// How many spans were spliced.
+    spliced: u32,
     done: usize,
     /// Damaged or unwritable: what comes later is left aside.
     given_up: bool,
@@ -141,7 +147,8 @@ impl Files {
         let target = &self.wanted.large()[large];
         let (offset, _) = target.parts[used.part as usize];
         // Hashed before it is written, and outside the lock: several workers serve one file.
-        let part = Box::new(digest::part(bytes, offset));
+        let size = self.wanted.files()[used.file as usize].size;
+        let span = digest::span(bytes, offset, size);
         let writer = {
             let mut building = lock(&self.building[large]);
             if !building.given_up && building.writer.is_none() {
@@ -159,8 +166,8 @@ impl Files {
         if building.given_up {
             return;
         }
-        building.parts.resize_with(target.parts.len(), || None);
-        building.parts[used.part as usize] = Some(part);
+        building.spans.insert(used.part, span);
+        building.splice(target, size);
         building.done += 1;
         if building.done == target.parts.len() {
             self.finish(used.file, target, building);
@@ -188,12 +195,13 @@ impl Files {
         }
         let target = &self.wanted.files()[file as usize];
         let writer = building.writer.take();
-        let parts = std::mem::take(&mut building.parts);
+        let spans = std::mem::take(&mut building.spans);
+        let splicer = building.splicer.take().unwrap_or_else(|| Splicer::new(target.size));
         building.given_up = true;
         drop(building);
         self.done.fetch_add(1, Ordering::Relaxed);
         // When it is cancelled here, the run fails as a whole.
-        let Some(found) = join(large, parts, &self.cancel) else { return };
+        let Some(found) = splice(splicer, large, spans, &self.cancel) else { return };
         if found != target.digest {
             drop(writer);
             self.lose_alone(file, &mismatch(target, &found));
@@ -268,31 +276,47 @@ pub(crate) fn is_about_one_path(error: &io::Error) -> bool {
     )
 }
 
-/// The digest of a large file from those of its parts and its holes; `None` when it was cancelled: holes take time to
-/// hash and no room in an archive, so there may be any number of bytes of them.
-fn join(large: &LargeTarget, parts: Vec<Option<Box<Part>>>, cancel: &Cancel) -> Option<Digest> {
-    let mut joiner = Joiner::new();
-    let mut holes = large.holes.iter().peekable();
-    for (&(offset, _), part) in large.parts.iter().zip(parts) {
-        while let Some(hole) = holes.next_if(|hole| hole.offset < offset) {
-            join_hole(&mut joiner, hole, cancel)?;
+impl Building {
+    /// Splices the spans whose turn has come. What stands behind a hole waits for the end: holes may take long to hash, and
+    /// this is done under a lock.
+    fn splice(&mut self, large: &LargeTarget, size: u64) {
+        let Self { spans, splicer, spliced, .. } = self;
+        let splicer = splicer.get_or_insert_with(|| Splicer::new(size));
+        while large.parts.get(*spliced as usize).is_some_and(|part| part.0 == splicer.len())
+            && let Some(span) = spans.remove(spliced)
+        {
+            splicer.push(span);
+            *spliced += 1;
         }
-        joiner.push(*part.expect("every part was counted"));
     }
-    for hole in holes {
-        join_hole(&mut joiner, hole, cancel)?;
-    }
-    Some(joiner.finish())
 }
 
-fn join_hole(joiner: &mut Joiner, hole: &Hole, cancel: &Cancel) -> Option<()> {
+/// The digest of a large file from what was spliced of it, the spans that still wait, and its holes; `None` when it was
+/// cancelled: holes take time to hash and no room in an archive, so there may be any number of bytes of them.
+fn splice(mut splicer: Splicer, large: &LargeTarget, spans: BTreeMap<u32, Span>, cancel: &Cancel) -> Option<Digest> {
+    let spliced = splicer.len();
+    let mut holes = large.holes.iter().skip_while(|hole| hole.offset < spliced).peekable();
+    for (part, span) in spans {
+        let (offset, _) = large.parts[part as usize];
+        while let Some(hole) = holes.next_if(|hole| hole.offset < offset) {
+            splice_hole(&mut splicer, hole, cancel)?;
+        }
+        splicer.push(span);
+    }
+    for hole in holes {
+        splice_hole(&mut splicer, hole, cancel)?;
+    }
+    Some(splicer.finish())
+}
+
+fn splice_hole(splicer: &mut Splicer, hole: &Hole, cancel: &Cancel) -> Option<()> {
     let mut done = 0;
     while done < hole.len {
         if cancel.is_cancelled() {
             return None;
         }
         let len = HOLE_STEP.min(hole.len - done);
-        joiner.push(digest::zeros(len, hole.offset + done));
+        splicer.push_zeros(len);
         done += len;
     }
     Some(())

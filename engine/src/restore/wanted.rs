@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use crate::control::Escaped;
 use crate::digest::Digest;
 use crate::entry::{Extent, Hole, Kind, Row};
 
@@ -74,14 +73,11 @@ impl Wanted {
 
     /// Adds a file; other kinds have no contents and are left aside.
     ///
-    /// # Errors
-    /// When an extent lies at a place in the file where none may: what is wrong, as one sentence.
-    ///
     /// # Panics
     /// When a file's row has no digest: the index lets none such through.
-    pub fn push(&mut self, number: u32, row: &Row<'_>) -> Result<(), String> {
+    pub fn push(&mut self, number: u32, row: &Row<'_>) {
         if row.kind != Kind::File {
-            return Ok(());
+            return;
         }
         let file = u32::try_from(self.files.len()).expect("rows are numbered by u32");
         let whole = row.holes.is_empty() && row.extents.len() <= 1;
@@ -104,11 +100,8 @@ impl Wanted {
             self.uses.push(Use { block, offset, len, file, part: part as u32 });
         }
         if !whole {
-            let parts = places(row.extents, row.holes);
-            check_places(row, &parts)?;
-            self.large.push(LargeTarget { parts, holes: row.holes.into() });
+            self.large.push(LargeTarget { parts: places(row.extents, row.holes), holes: row.holes.into() });
         }
-        Ok(())
     }
 
     /// Puts the uses in the order of their blocks. Called once, after the last file.
@@ -166,17 +159,6 @@ impl Wanted {
     }
 }
 
-/// Parts are hashed each for itself, which BLAKE3 allows at multiples of its chunks only.
-fn check_places(row: &Row<'_>, parts: &[(u64, u32)]) -> Result<(), String> {
-    let starts = parts.iter().map(|part| part.0).chain(row.holes.iter().map(|hole| hole.offset));
-    match starts.into_iter().find(|start| !start.is_multiple_of(1024)) {
-        None => Ok(()),
-        Some(start) => {
-            Err(format!("{}: a part begins at offset {start}: expected a multiple of 1024", Escaped(row.path)))
-        }
-    }
-}
-
 /// Where in the file each extent belongs: one behind the other, around the holes.
 fn places(extents: &[Extent], holes: &[Hole]) -> Vec<(u64, u32)> {
     let mut holes = holes.iter().peekable();
@@ -213,9 +195,9 @@ mod tests {
         let mut wanted = Wanted::new();
         let later = [extent(7, 0, 3)];
         let split = [extent(2, 4, 1024), extent(7, 3, 1)];
-        wanted.push(0, &Row { size: 3, digest, extents: &later, ..Row::new(b"a", Kind::File) }).unwrap();
-        wanted.push(1, &Row::new(b"b", Kind::Dir)).unwrap();
-        wanted.push(2, &Row { size: 1025, digest, extents: &split, ..Row::new(b"c", Kind::File) }).unwrap();
+        wanted.push(0, &Row { size: 3, digest, extents: &later, ..Row::new(b"a", Kind::File) });
+        wanted.push(1, &Row::new(b"b", Kind::Dir));
+        wanted.push(2, &Row { size: 1025, digest, extents: &split, ..Row::new(b"c", Kind::File) });
         wanted.sort();
         assert_eq!(wanted.blocks(), [(2, 0..1), (7, 1..3)]);
         let files: Vec<_> = wanted.uses(1..3).iter().map(|used| (used.file, used.part)).collect();

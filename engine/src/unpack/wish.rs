@@ -50,7 +50,7 @@ impl Wish {
                 (Kind::Dir, _) => {}
                 (Kind::File, _) => {
                     selected_files.insert(number);
-                    wish.wanted.push(number, row).map_err(|what| archive.damaged(&what))?;
+                    wish.wanted.push(number, row);
                 }
                 (Kind::Hardlink, Some(first)) => {
                     if selected_files.contains(first) {
@@ -62,7 +62,7 @@ impl Wish {
                         // The name that carries the contents is not wanted: this one carries them instead.
                         let mut entry = archive.row(first)?;
                         entry.path = row.path.to_vec();
-                        wish.wanted.push(first, &entry.row()).map_err(|what| archive.damaged(&what))?;
+                        wish.wanted.push(first, &entry.row());
                         promoted.insert(first, row.path.to_vec());
                     }
                 }

@@ -4,9 +4,10 @@
 use carrack_backends::read::choose::IoChoice;
 use carrack_backends::read::fault::{Fault, Harm, Rules, When};
 use carrack_engine::archive::Archive;
+use carrack_engine::dedup::PIECE_MEAN_MIN;
 use carrack_engine::digest::Digest;
 use carrack_engine::entry::{Kind, flags};
-use carrack_engine::pack::PackReport;
+use carrack_engine::pack::{Dedup, PackReport};
 use carrack_fixtures::content::{Content, Piece};
 use carrack_fixtures::tree::{Builder, What};
 
@@ -40,8 +41,11 @@ fn place() -> Place {
 /// each archive on.
 fn harmed(place: &Place, rules: &Rules, victims: &[&str], mut check: impl FnMut(&Archive, &PackReport)) {
     for io in backends().into_iter().chain([IoChoice::Pread]) {
-        for (slots, slot_blocks) in [(2, 1), (3, 4), (16, 16)] {
-            let packer = place.packer().block_size(BLOCK).slots(slots).slot_size(BLOCK * slot_blocks);
+        for (slots, slot_blocks, dedup) in
+            [(2, 1, Dedup::File), (3, 4, Dedup::Chunk), (3, 4, Dedup::File), (16, 16, Dedup::None)]
+        {
+            let packer = place.packer().block_size(BLOCK).slots(slots).slot_size(BLOCK * slot_blocks).dedup(dedup);
+            let packer = if dedup == Dedup::Chunk { packer.chunk_size(PIECE_MEAN_MIN) } else { packer };
             let fault = Fault::new(backend(io), rules.clone());
             let (bytes, report) = pack_with(&packer, Box::new(fault));
             let archive = open(bytes);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use carrack_backends::read::choose::IoChoice;
 use carrack_backends::read::fault::{Fault, Harm, Rules, When};
 use carrack_engine::codec::Codec;
-use carrack_engine::pack::Packer;
+use carrack_engine::dedup::PIECE_MEAN_MIN;
+use carrack_engine::pack::{Dedup, Packer};
 use carrack_fixtures::model::{Shape, random};
 use carrack_fixtures::tree::Builder;
 
@@ -36,8 +37,15 @@ fn packer(place: &Place, codec: Codec) -> Packer {
 #[test]
 fn neither_backend_nor_threads_nor_slots_show() {
     let place = place();
-    for codec in [Codec::Zstd { level: 3 }, Codec::Lz4, Codec::Store] {
-        let packer = packer(&place, codec);
+    let settings = [
+        (Codec::Zstd { level: 3 }, Dedup::File),
+        (Codec::Zstd { level: 3 }, Dedup::Chunk),
+        (Codec::Lz4, Dedup::None),
+        (Codec::Store, Dedup::File),
+    ];
+    for (codec, dedup) in settings {
+        let packer = packer(&place, codec).dedup(dedup);
+        let packer = if dedup == Dedup::Chunk { packer.chunk_size(PIECE_MEAN_MIN) } else { packer };
         let (expected, _) = pack(&packer.clone().io(IoChoice::Pread).threads(1).slots(2).slot_size(BLOCK));
         let archive = open(expected.clone());
         assert_holds(&archive, &place.plan, BLOCK.into());

@@ -1,6 +1,8 @@
 //! What was packed comes back byte for byte, with its metadata, whatever the settings.
 
 use carrack_engine::codec::Codec;
+use carrack_engine::dedup::PIECE_MEAN_MIN;
+use carrack_engine::pack::Dedup;
 use carrack_fixtures::content::{Content, Piece, Recipe, Stream};
 use carrack_fixtures::model::{Shape, random};
 use carrack_fixtures::tree::{Builder, What};
@@ -65,7 +67,9 @@ fn many_random_trees_come_back() {
     for seed in 1000..1030 {
         let shape = Shape { entries: 40, boundaries: vec![4096], max_size: 20_000, ..Shape::default() };
         let place = Place::new(random(seed, &shape));
-        assert_comes_back(&place, &place.packer().block_size(4096).slot_size(4096 * 3).slots(3).threads(2), 4096);
+        let packer = place.packer().block_size(4096).slot_size(4096 * 3).slots(3).threads(2);
+        assert_comes_back(&place, &packer, 4096);
+        assert_comes_back(&place, &packer.dedup(Dedup::Chunk).chunk_size(PIECE_MEAN_MIN), 4096);
     }
 }
 

@@ -108,6 +108,18 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Whether there is a chunk with this `key` and length (in bytes).
+    #[must_use]
+    pub fn contains(&self, key: &Digest, len: u32) -> bool {
+        let found = self.index.find(place(&self.hasher, key), |&at| {
+            let record = record(&self.pages, at);
+            record.key == *key && record.extent.len == len
+        });
+        found.is_some()
+    }
+}
+
 fn record(pages: &[Vec<Record>], at: u32) -> &Record {
     &pages[at as usize / PAGE_RECORDS][at as usize % PAGE_RECORDS]
 }
