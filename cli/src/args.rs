@@ -4,8 +4,10 @@
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use carrack_backends::read::choose::IoChoice;
+use carrack_engine::profile::Profile;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,7 @@ pub(crate) enum Command {
     Cat(CatArgs),
     Verify(VerifyArgs),
     Info(InfoArgs),
+    Estimate(EstimateArgs),
     Tune(TuneArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -291,6 +294,43 @@ pub(crate) struct InfoArgs {
     /// The archive
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) archive: PathBuf,
+
+    /// As one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Say how large and how quickly made an archive would be with each profile, from a sample
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::ESTIMATE)]
+pub(crate) struct EstimateArgs {
+    /// Files and folders that would be packed
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Look for the inputs in this folder
+    #[arg(short = 'C', long = "directory", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// What matters most: fast, balanced, small, smallest or random; may be given several times [default: all]
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Vec<Profile>,
+
+    /// Leave out what matches these patterns; may be given several times
+    #[arg(short = 'x', long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<OsString>,
+
+    /// Contents to look at for each profile
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "64MiB")]
+    pub(crate) sample: u64,
+
+    /// Time to take for all profiles together; a few blocks are always looked at
+    #[arg(long, value_name = "TIME", value_parser = crate::tune::args::duration, default_value = "20s")]
+    pub(crate) budget: Duration,
+
+    /// Threads that packing would use [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
 
     /// As one JSON object
     #[arg(long)]

@@ -60,6 +60,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Error> {
         Command::Cat(args) => cmd::cat::run(&args, ui),
         Command::Verify(args) => cmd::verify::run(&args, ui),
         Command::Info(args) => cmd::info::run(&args, ui),
+        Command::Estimate(args) => cmd::estimate::run(&args, ui),
         Command::Tune(args) => tune::run(&args, ui),
         Command::Completions(args) => cmd::completions::run(&args, ui),
         Command::Man(args) => cmd::man::run(&args, ui),

@@ -2,6 +2,7 @@
 
 pub(crate) mod cat;
 pub(crate) mod completions;
+pub(crate) mod estimate;
 pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod man;

@@ -143,6 +143,7 @@ impl Placer {
         for (block, region) in load.blocks.clone().zip(load.regions.drain(..)) {
             let mut region = Region { lease: Some(region), start: 0 };
             let mut at = 0;
+            let duplicates_before = self.duplicate_bytes;
             for index in job.plan.block(block) {
                 let content = contents.next().expect("the digest stage made one content a chunk");
                 self.chunk(index, load.got[index - first_chunk], content, &mut hashes, &mut region, at);
@@ -151,10 +152,12 @@ impl Placer {
             }
             // What was left of a region has no room for a whole block.
             let is_cut = self.open.as_ref().is_some_and(|open| open.home.len() < job.block_size as usize);
+            let duplicates = self.duplicate_bytes - duplicates_before;
             if is_cut {
                 let raw_len = self.filler.close();
                 self.seal(raw_len);
-            } else if job.pieces.is_none()
+            } else if duplicates * 2 <= at as u64
+                // Where most is known already, little is copied, and full blocks are worth more than being in step.
                 && let Some(raw_len) = self.filler.end_of_planned()
             {
                 self.seal(raw_len);
