@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use carrack_backends::read::choose::IoChoice;
+use carrack_engine::plan::Order;
 use carrack_engine::profile::Profile;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,10 @@ pub(crate) struct PackArgs {
     /// The same as --dedup none
     #[arg(long, conflicts_with = "dedup", help_heading = "Compression")]
     pub(crate) no_dedup: bool,
+
+    /// Order in which contents are stored; what resembles its neighbours compresses better
+    #[arg(long, value_enum, default_value_t = OrderName::Path, help_heading = "Compression")]
+    pub(crate) order: OrderName,
 
     /// Leave out what matches these patterns; may be given several times
     // One pattern an occurrence: a list would swallow the inputs behind it.
@@ -380,6 +385,27 @@ pub(crate) enum DedupName {
     Chunk,
 }
 
+/// Names of the orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderName {
+    /// By path
+    Path,
+    /// By kind of file as the name tells it, namesakes together, then by path
+    Type,
+    /// Files with passages in common together: each is looked at once more before packing begins
+    Similar,
+}
+
+impl From<OrderName> for Order {
+    fn from(name: OrderName) -> Self {
+        match name {
+            OrderName::Path => Order::Path,
+            OrderName::Type => Order::Type,
+            OrderName::Similar => Order::Similar,
+        }
+    }
+}
+
 /// Names of the ways to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -433,6 +459,16 @@ mod tests {
         for name in IoName::value_variants() {
             let value = name.to_possible_value().expect("no variant is hidden");
             assert_eq!(IoChoice::from(*name).to_string(), value.get_name());
+        }
+    }
+
+    #[test]
+    fn every_order_has_its_name() {
+        let names = OrderName::value_variants();
+        assert_eq!(names.iter().map(|&name| Order::from(name)).collect::<Vec<_>>(), Order::ALL);
+        for &name in names {
+            let value = name.to_possible_value().expect("no variant is hidden");
+            assert_eq!(Order::from(name).name(), value.get_name());
         }
     }
 

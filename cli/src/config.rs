@@ -14,6 +14,7 @@ use carrack_engine::control::Escaped;
 use carrack_engine::error::{Error, ErrorKind, Result};
 use carrack_engine::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
 use carrack_engine::pack::{Dedup, Packer};
+use carrack_engine::plan::Order;
 use clap::ValueEnum;
 use globset::Glob;
 
@@ -41,6 +42,7 @@ pub(crate) struct Pack {
     pub(crate) dedup: Dedup,
     /// Bytes.
     pub(crate) chunk_size: Option<u32>,
+    pub(crate) order: Order,
     pub(crate) io: IoChoice,
     pub(crate) readers: Option<usize>,
     pub(crate) depth: Option<u32>,
@@ -84,6 +86,7 @@ impl Pack {
             block_size,
             dedup,
             chunk_size: args.chunk_size,
+            order: args.order.into(),
             io: args.io.unwrap_or(IoName::Auto).into(),
             readers: args.readers.map(Into::into),
             depth: args.depth.map(Into::into),
@@ -105,6 +108,7 @@ impl Pack {
             .codec(self.codec)
             .block_size(self.block_size)
             .dedup(self.dedup)
+            .order(self.order)
             .io(self.io)
             .direct(self.direct)
             .memory_limit(self.memory_limit)
@@ -150,9 +154,10 @@ impl Pack {
             Codec::Zstd { level } => format!("zstd level {level}"),
         };
         format!(
-            "codec {codec}, block {}, dedup {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
+            "codec {codec}, block {}, dedup {}, order {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
             Human(self.block_size.into()),
             self.dedup.name(),
+            self.order.name(),
             self.io,
             or_auto(self.readers),
             or_auto(self.depth),
@@ -359,6 +364,14 @@ mod tests {
         assert_eq!(resolve(&["a", "-o", "-"]).unwrap().dedup, Dedup::File);
         assert_eq!(resolve(&["a", "-o", "-", "--no-dedup"]).unwrap().dedup, Dedup::None);
         assert_eq!(resolve(&["a", "-o", "-", "--dedup", "none"]).unwrap().dedup, Dedup::None);
+    }
+
+    #[test]
+    fn contents_are_ordered_by_path_unless_asked_otherwise() {
+        assert_eq!(resolve(&["a", "-o", "-"]).unwrap().order, Order::Path);
+        let similar = resolve(&["a", "-o", "-", "--order", "similar"]).unwrap();
+        assert_eq!(similar.order, Order::Similar);
+        assert!(similar.describe().contains("order similar"), "{}", similar.describe());
     }
 
     #[test]

@@ -31,6 +31,8 @@ Examples:
       Inputs are looked for in /srv/data; data.crk is written here.
   carrack pack src -o src.crk --level 19 --block-size 16MiB
       Smaller and slower; a larger block means more to decode for one small file.
+  carrack pack src -o src.crk --level 9 --order similar
+      Smaller at little cost where files resemble one another: versions, packages, vendored code.
   carrack pack src -o src.crk --codec lz4
       Fastest to read back.
   carrack pack . -o ../all.crk --exclude '*.o' --exclude target --exclude-from .packignore
@@ -42,9 +44,8 @@ Examples:
   carrack pack src -o src.crk --stats-out times
       All percentiles: times/pack.stages.json, and times/pack.hlog for viewers of HdrHistogram logs.
 
-The bytes of an archive depend on what is packed and on --codec, --level, --block-size and --dedup. --io, --readers,
---direct, --slots, --slot-size, --threads and
---memory-limit change how fast it is made, not one byte of it.";
+The bytes of an archive depend on what is packed and on --codec, --level, --block-size, --dedup and
+--order. --io, --readers, --direct, --slots, --slot-size, --threads and --memory-limit change how fast it is made, not one byte of it.";
 
 /// `carrack estimate --help`.
 pub(crate) const ESTIMATE: &str = "\

@@ -136,6 +136,17 @@ fn many_files_are_packed_under_any_limit_that_is_taken() {
 }
 
 #[test]
+fn other_orders_are_packed_under_any_limit_that_is_taken() {
+    let place = Place::many(30_000);
+    for order in ["type", "similar"] {
+        place.peak(&format!("pack -q src -o plain.crk -f --order {order}"));
+        for mib in [96, 64] {
+            place.packs_under(mib, &format!("--order {order}"));
+        }
+    }
+}
+
+#[test]
 fn flags_that_contradict_a_limit_are_told_so() {
     let place = Place::large(8 << 20);
     let pack = |flags: &str| format!("pack src -o refused.crk --memory-limit {flags}");

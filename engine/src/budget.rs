@@ -15,8 +15,9 @@ use crate::dedup::{self, PieceSizes};
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pack::threads;
-use crate::pipeline::frames_default;
-use crate::plan::Plan;
+use crate::pipeline::{frames_default, pending_bytes};
+use crate::plan::{Order, Plan};
+use crate::scan;
 
 /// The limit where none is given, bytes: so much for each core that the process may use …
 pub const LIMIT_A_CORE: u64 = 64_000_000;
@@ -67,6 +68,8 @@ pub struct Wish {
     pub block_size: u32,
     /// Whether equal chunks are stored once.
     pub dedup: bool,
+    /// The order in which contents are stored.
+    pub order: Order,
     /// NUM_SLOTS.
     pub slots: Option<u32>,
     /// Bytes in a slot, before it is rounded up to whole blocks.
@@ -106,15 +109,28 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Of a walk and its plan, with what deduplication and the index will add.
+    /// Of a walk alone, and of what it takes to put its files into the order that is wanted.
     #[must_use]
-    pub fn of(entries: &Entries, plan: &Plan, dedup: bool, pieces: Option<PieceSizes>) -> Self {
+    pub fn of_order(entries: &Entries, wish: &Wish) -> Self {
+        Self {
+            entries: entries.len() as u64,
+            bytes: entries.memory_bytes() + wish.ordering_bytes(entries),
+            ..Self::default()
+        }
+    }
+
+    /// Of a walk and its plan, with what deduplication, files that come before their rows and the index will add, or with
+    /// what their order took if that was more.
+    #[must_use]
+    pub fn of(entries: &Entries, plan: &Plan, wish: &Wish, pieces: Option<PieceSizes>) -> Self {
         let (rows, chunks) = (entries.len() as u64, plan.chunks().len() as u64);
-        let known = if dedup { Self::known_bytes(plan, pieces) } else { 0 };
+        let known = if wish.dedup { Self::known_bytes(plan, pieces) } else { 0 };
+        let pending = if plan.is_by_row() { 0 } else { pending_bytes(plan.files().into(), chunks) };
         let index = rows * INDEX_ROW + entries.path_bytes() / 4 + chunks * INDEX_EXTENT;
+        let running = plan.memory_bytes() + known + pending + index;
         Self {
             entries: rows,
-            bytes: entries.memory_bytes() + plan.memory_bytes() + known + index,
+            bytes: entries.memory_bytes() + running.max(wish.ordering_bytes(entries)),
             most_chunks: plan.most_chunks() as u64,
             blocks: plan.blocks() as u64,
         }
@@ -171,6 +187,12 @@ impl Wish {
     pub fn check(&self) -> Result<()> {
         threads(self.threads)?;
         self.settings(&Tables { blocks: u64::from(u32::MAX), ..Tables::default() }).map(drop)
+    }
+
+    /// Bytes that it takes for a while to put all files into their order, a scan of them included.
+    fn ordering_bytes(&self, entries: &Entries) -> u64 {
+        let scan = if self.order == Order::Similar { scan::bytes_for(self.cores) } else { 0 };
+        self.order.bytes_for(entries.len() as u64) + scan
     }
 
     /// How many entries may be walked before it is certain that they do not fit.

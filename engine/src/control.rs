@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub enum Stage {
     /// Looking for entries; totals are not known yet.
     Walk,
+    /// Looking at the beginning of each file, for the order in which contents are stored.
+    Scan,
     /// Reading, compressing and writing an archive.
     Pack,
     /// Writing the index and making the archive durable.
@@ -23,6 +25,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Stage::Walk => "walk",
+            Stage::Scan => "scan",
             Stage::Pack => "pack",
             Stage::Finish => "finish",
             Stage::Unpack => "unpack",

@@ -7,12 +7,14 @@ pub mod control;
 pub mod digest;
 pub mod entry;
 pub mod limits;
+pub mod sketch;
 pub mod stages;
 // L1
 pub mod codec;
 pub mod container;
 pub mod plan;
 pub mod ring;
+pub mod scan;
 pub mod walk;
 // L2
 pub mod dedup;

@@ -24,7 +24,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::IndexWriter;
 use crate::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
 use crate::pipeline::{self, Job, PipelineError};
-use crate::plan::{Plan, PlanOptions};
+use crate::plan::{Files, Order, Plan, PlanOptions};
+use crate::scan;
 use crate::stages::{Clock, Stages};
 use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
 
@@ -61,6 +62,7 @@ pub struct Packer {
     block_size: Option<u32>,
     dedup: Option<Dedup>,
     chunk_size: Option<u32>,
+    order: Order,
     read: ReadOptions,
     slots: Option<u32>,
     slot_size: Option<u32>,
@@ -164,15 +166,14 @@ impl Packer {
         let Walked { entries, problems, left_out, .. } = self.walk(&*sink, &wish)?;
         let mut warnings: Vec<Warning> =
             problems.into_iter().map(|problem| Warning::new(&problem.path, problem.what.to_string())).collect();
-        let plan = Plan::new(&entries, &PlanOptions { block_size: self.block_size_or_default() })
-            .map_err(|error| Error::with(ErrorKind::Input, "cannot plan the archive", error))?;
+        let plan = self.plan(&entries, &wish)?;
         let mut pieces = self.dedup_or_default().pieces(self.chunk_size, plan.data_bytes())?;
         if let Some(sizes) = pieces {
             let (sizes, note) = sharing::within(&wish, sizes, &entries, &plan);
             notes.extend(note);
             pieces = Some(sizes);
         }
-        let tables = Tables::of(&entries, &plan, wish.dedup, pieces);
+        let tables = Tables::of(&entries, &plan, &wish, pieces);
         let settings = wish.settings(&tables)?;
         notes.extend(wish.note(&tables, &settings));
         let job = self.job(entries, plan, pieces, &settings);
@@ -265,12 +266,50 @@ impl Packer {
         })
     }
 
+    /// What is read in which order, which may take a look at every file.
+    fn plan(&self, entries: &Entries, wish: &Wish) -> Result<Plan> {
+        let options = PlanOptions { block_size: self.block_size_or_default() };
+        if self.order != Order::Path {
+            // What does not fit is known before the work.
+            wish.settings(&Tables::of_order(entries, wish))?;
+        }
+        let files = match self.order {
+            Order::Path => None,
+            Order::Type => Some(Files::by_type(entries)),
+            Order::Similar => Some(self.by_likeness(entries)?),
+        };
+        let plan = match files {
+            None => Plan::new(entries, &options),
+            Some(files) => Plan::ordered(entries, &options, &files),
+        };
+        plan.map_err(|error| Error::with(ErrorKind::Input, "cannot plan the archive", error))
+    }
+
+    fn by_likeness(&self, entries: &Entries) -> Result<Files> {
+        let by_path = Files::by_path(entries);
+        let files = by_path.rows().len() as u64;
+        let progress = |done, bytes| {
+            self.control.report(&Progress {
+                stage: Stage::Scan,
+                bytes,
+                bytes_total: 0,
+                entries: done,
+                entries_total: files,
+                stored: 0,
+            });
+        };
+        let stop = || self.control.cancel.is_cancelled();
+        let sketches = scan::sketches(entries, by_path.rows(), default_threads(), &progress, &stop);
+        Ok(Files::by_likeness(by_path, &sketches.ok_or_else(cancelled)?))
+    }
+
     fn wish(&self) -> Wish {
         Wish {
             limit: self.memory_limit,
             codec: self.codec,
             block_size: self.block_size_or_default(),
             dedup: self.dedup_or_default() != Dedup::None,
+            order: self.order,
             slots: self.slots,
             slot_size: self.slot_size,
             threads: self.threads.map(at_most_useful),
@@ -314,6 +353,10 @@ impl Packer {
         ]);
         if let Some(sizes) = pieces {
             options.insert("chunk_size".to_owned(), sizes.mean().into());
+        }
+        // What is by path says nothing of it, as before there was a choice.
+        if self.order != Order::Path {
+            options.insert("order".to_owned(), self.order.name().into());
         }
         options
     }

@@ -16,6 +16,7 @@
 mod ahead;
 pub mod choose;
 mod direct;
+pub mod head;
 mod open;
 mod ranges;
 

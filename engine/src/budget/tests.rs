@@ -8,6 +8,7 @@ fn wish() -> Wish {
         codec: Codec::default(),
         block_size: 1 << 20,
         dedup: true,
+        order: Order::Path,
         slots: None,
         slot_size: None,
         threads: None,

@@ -8,6 +8,7 @@ use carrack_backends::read::choose::{IoChoice, ReadOptions};
 use super::{Dedup, Packer};
 use crate::codec::Codec;
 use crate::control::Control;
+use crate::plan::Order;
 
 impl Packer {
     /// Default settings: zstd level 3, blocks of 1 MiB, equal files stored once, the best backend there is.
@@ -20,6 +21,7 @@ impl Packer {
             block_size: None,
             dedup: None,
             chunk_size: None,
+            order: Order::default(),
             read: ReadOptions::default(),
             slots: None,
             slot_size: None,
@@ -76,6 +78,13 @@ impl Packer {
     #[must_use]
     pub fn chunk_size(mut self, bytes: u32) -> Self {
         self.chunk_size = Some(bytes);
+        self
+    }
+
+    /// The order in which contents are stored. It shows in the archive's bytes; entries are listed by path whatever it is.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
         self
     }
 

@@ -240,7 +240,7 @@ impl<'a> Coordinator<'a> {
                 stage: Stage::Pack,
                 bytes: self.placer.bytes,
                 bytes_total: self.job.plan.total_bytes(),
-                entries: u64::from(self.placer.rows().next()),
+                entries: u64::from(self.placer.rows().done()),
                 entries_total: self.job.entries.len() as u64,
                 stored: self.committer.written(),
             });

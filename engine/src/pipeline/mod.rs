@@ -21,6 +21,7 @@ mod commit;
 mod coordinator;
 mod error;
 mod load;
+mod pending;
 mod place;
 mod reader;
 mod roads;
@@ -39,6 +40,7 @@ use carrack_backends::sink::AppendSink;
 use serde_json::{Map, Value};
 
 pub use error::PipelineError;
+pub use pending::bytes_for as pending_bytes;
 
 use crate::codec::Codec;
 use crate::container::id::ArchiveId;

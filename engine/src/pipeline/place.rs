@@ -338,8 +338,8 @@ impl Placer {
 
     /// Rows without contents that stand before this one. `within`: see [`flush_directory`](Self::flush_directory).
     fn rows_before(&mut self, row: u32, mut within: Option<(&mut Region, usize)>) {
-        while self.rows.next() < row {
-            self.rows.without_contents();
+        for bare in self.rows.without_contents_before(row) {
+            self.rows.without_contents(bare);
             self.flush_directory(within.as_mut().map(|(region, next)| (&mut **region, *next)));
         }
     }
@@ -393,9 +393,13 @@ impl Placer {
     /// After the last load: the remaining rows and the last block.
     pub(super) fn finish(&mut self) {
         self.rows_before(self.job.entries.len() as u32, None);
+        self.rows.complete();
+        for link in self.rows.late_links() {
+            self.rows.late_link(link);
+            self.flush_directory(None);
+        }
         let raw_len = self.filler.close();
         self.seal(raw_len);
-        self.rows.finish();
     }
 
     /// How many frames there are or will be, once finished.

@@ -1,21 +1,26 @@
 //! The plan: which bytes of which file are read in which order, and where planned blocks end.
 //!
-//! In: the columns of a walk (rows, sizes, holes) and the block size. Out: a [`Plan`], the [`Chunk`]s of all files in
-//! order of row and offset, grouped into blocks. It knows no paths, opens nothing, and the same input always gives the
-//! same plan, so whatever follows it is deterministic too.
+//! In: the columns of a walk (rows, sizes, holes), the block size, and an order of the files where it is not that of
+//! their paths (`order`). Out: a [`Plan`], the [`Chunk`]s of all files in that order, those of one file together and in
+//! order of offset, grouped into blocks. It opens nothing, and the same input always gives the same plan, so whatever
+//! follows it is deterministic too.
 //!
 //! The rule: a file without holes and not longer than a block is one chunk. Everything else is cut at multiples of the
 //! block size ([`Cutter`]). A chunk never straddles two blocks: one that does not fit closes the open block
 //! ([`BlockFiller`]). So each dense file up to the block size costs a reader exactly one block.
 
 mod cut;
+mod error;
 mod fill;
+mod order;
 
 use std::fmt;
 use std::ops::Range;
 
 pub use cut::{Cutter, HOLE_CHUNK_MAX, Piece};
+pub use error::PlanError;
 pub use fill::{BlockFiller, HOLES_PER_BLOCK_MAX, Put};
+pub use order::{Files, Order};
 
 use crate::entry::{Entries, Hole};
 use crate::limits;
@@ -142,58 +147,6 @@ impl Default for PlanOptions {
     }
 }
 
-/// Why there is no plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlanError {
-    /// The block size is no power of two or outside the limits.
-    BlockSize(u32),
-    /// A row claims more bytes than a file can have.
-    FileSize {
-        /// The row.
-        row: u32,
-        /// Its size, bytes.
-        size: u64,
-    },
-    /// The holes of a row are empty, unordered, touching, not on multiples of 4096 bytes, or beyond its end.
-    Holes {
-        /// The row.
-        row: u32,
-        /// Offset in the file of the first bad hole, bytes.
-        offset: u64,
-    },
-    /// The files add up to more bytes than 2⁶⁴.
-    TooManyBytes,
-    /// There are more than 2³² chunks, or no memory for them.
-    TooManyChunks(u64),
-}
-
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            PlanError::BlockSize(size) => write!(
-                f,
-                "block size {size}: expected a power of two from {} to {} bytes",
-                limits::BLOCK_SIZE_MIN,
-                limits::BLOCK_SIZE_MAX
-            ),
-            PlanError::FileSize { row, size } => {
-                write!(f, "row {row} has {size} bytes: expected at most {}", limits::FILE_SIZE_MAX)
-            }
-            PlanError::Holes { row, offset } => write!(
-                f,
-                "row {row} has a bad hole at offset {offset}: expected holes in order, apart, on multiples of 4096 \
-                 bytes and within the file"
-            ),
-            PlanError::TooManyBytes => f.write_str("the files add up to more than 2^64 bytes"),
-            PlanError::TooManyChunks(chunks) => {
-                write!(f, "{chunks} chunks are too many to plan; choose larger blocks or pack less at once")
-            }
-        }
-    }
-}
-
-impl std::error::Error for PlanError {}
-
 /// All chunks in order, grouped into planned blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -201,30 +154,68 @@ pub struct Plan {
     /// For each planned block, the index behind its last chunk.
     ends: Vec<u32>,
     block_size: u32,
+    files: u32,
     total_bytes: u64,
     data_bytes: u64,
+    by_row: bool,
 }
 
 impl Plan {
-    /// Plans all files of `entries`. Costs 16 bytes a chunk and 4 bytes a block.
+    /// Plans all files of `entries` in the order of their paths. Costs 16 bytes a chunk and 4 bytes a block.
     ///
     /// # Errors
     /// When the options or the sizes and holes in `entries` are impossible, or there are too many chunks.
     pub fn new(entries: &Entries, options: &PlanOptions) -> Result<Self, PlanError> {
+        let (mut plan, mut filler) = Self::empty(entries, options)?;
+        for (row, size, holes) in files(entries) {
+            plan.push_file(row, Cutter::new(size, holes, plan.block_size), &mut filler);
+        }
+        Ok(plan.closed())
+    }
+
+    /// Plans all files of `entries` in another order. Costs as much as [`Plan::new`].
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    ///
+    /// # Panics
+    /// When `order` was made for other entries.
+    pub fn ordered(entries: &Entries, options: &PlanOptions, order: &Files) -> Result<Self, PlanError> {
+        let (mut plan, mut filler) = Self::empty(entries, options)?;
+        assert_eq!(order.rows().len(), plan.files as usize, "an order of other files");
+        plan.by_row = order.rows().is_sorted();
+        for &row in order.rows() {
+            let holes = entries.holes.get(row).map_or(&[][..], |holes| &holes[..]);
+            plan.push_file(row, Cutter::new(entries.size(row), holes, plan.block_size), &mut filler);
+        }
+        Ok(plan.closed())
+    }
+
+    /// A plan that has room for all files, and the first block.
+    fn empty(entries: &Entries, options: &PlanOptions) -> Result<(Self, BlockFiller), PlanError> {
         let block_size = options.block_size;
         if !block_size.is_power_of_two() || !(limits::BLOCK_SIZE_MIN..=limits::BLOCK_SIZE_MAX).contains(&block_size) {
             return Err(PlanError::BlockSize(block_size));
         }
-        let mut plan = Self { chunks: Vec::new(), ends: Vec::new(), block_size, total_bytes: 0, data_bytes: 0 };
+        let mut plan = Self {
+            chunks: Vec::new(),
+            ends: Vec::new(),
+            block_size,
+            files: 0,
+            total_bytes: 0,
+            data_bytes: 0,
+            by_row: true,
+        };
         plan.reserve(entries)?;
-        let mut filler = BlockFiller::new(block_size);
-        for (row, size, holes) in files(entries) {
-            plan.push_file(row, Cutter::new(size, holes, block_size), &mut filler);
+        Ok((plan, BlockFiller::new(block_size)))
+    }
+
+    /// After the last file.
+    fn closed(mut self) -> Self {
+        if !self.chunks.is_empty() {
+            self.ends.push(self.chunks.len() as u32);
         }
-        if !plan.chunks.is_empty() {
-            plan.ends.push(plan.chunks.len() as u32);
-        }
-        Ok(plan)
+        self
     }
 
     /// Checks what came in, sums it up, and takes exactly the memory that the chunks need.
@@ -236,6 +227,7 @@ impl Plan {
             }
             check_holes(row, size, holes)?;
             let empty: u64 = holes.iter().map(|hole| hole.len).sum();
+            self.files += 1;
             self.total_bytes = self.total_bytes.checked_add(size).ok_or(PlanError::TooManyBytes)?;
             self.data_bytes += size - empty;
             count = count.saturating_add(Cutter::count(size, holes, self.block_size));
@@ -267,10 +259,22 @@ impl Plan {
         }
     }
 
-    /// All chunks, in order of row and offset.
+    /// All chunks, file by file in their order, those of a file in order of offset.
     #[must_use]
     pub fn chunks(&self) -> &[Chunk] {
         &self.chunks
+    }
+
+    /// Whether the files come in the order of their rows.
+    #[must_use]
+    pub fn is_by_row(&self) -> bool {
+        self.by_row
+    }
+
+    /// Number of files that have any content.
+    #[must_use]
+    pub fn files(&self) -> u32 {
+        self.files
     }
 
     /// Number of planned blocks; each has at least one chunk (which may be a hole).

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Modules of the engine by layer, lowest first. Modules of one layer may import one another only where said.
 const LAYERS: [&[&str]; 5] = [
-    &["control", "digest", "entry", "limits", "stages"],
-    &["codec", "container", "plan", "ring", "walk"],
+    &["control", "digest", "entry", "limits", "sketch", "stages"],
+    &["codec", "container", "plan", "ring", "scan", "walk"],
     &["dedup", "index"],
     &["pipeline", "restore"],
     &["archive", "budget", "error", "estimate", "pack", "profile", "select", "unpack", "verify"],

@@ -10,6 +10,7 @@ mod format;
 mod hostile;
 mod imports;
 mod lookup;
+mod order;
 mod pieces;
 mod refusals;
 mod review;
