@@ -89,7 +89,7 @@ fn encoder(codec: Codec) -> Encoder {
 fn stored(codec: Codec, raw: &[u8]) -> (CodecId, Vec<u8>) {
     let mut out = vec![0; raw.len()];
     match encoder(codec).encode(raw, &mut out).expect("a block can be encoded") {
-        Encoded::Compressed { codec, len } => (codec, out[..len].to_vec()),
+        Encoded::Compressed { codec, len, .. } => (codec, out[..len].to_vec()),
         Encoded::Stored => (CodecId::STORE, raw.to_vec()),
     }
 }

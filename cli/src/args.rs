@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use carrack_backends::read::choose::IoChoice;
+use carrack_engine::codec::FilterChoice;
 use carrack_engine::plan::Order;
 use carrack_engine::profile::Profile;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
@@ -92,6 +93,10 @@ pub(crate) struct PackArgs {
     /// level 6 on 4MiB]
     #[arg(long, value_name = "SIZE", value_parser = size::parse_u32, help_heading = "Compression")]
     pub(crate) block_size: Option<u32>,
+
+    /// Whether blocks are filtered before they are compressed
+    #[arg(long, value_enum, default_value_t = FilterName::Auto, help_heading = "Compression")]
+    pub(crate) filter: FilterName,
 
     /// Store equal contents once [default: file, from level 6 on chunk]
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Compression")]
@@ -372,6 +377,24 @@ pub(crate) enum CodecName {
     Lz4,
     /// No compression
     Store,
+}
+
+/// Names of the ways to filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FilterName {
+    /// Machine code and arrays of numbers, from zstd level 3 on
+    Auto,
+    /// Nothing
+    Off,
+}
+
+impl From<FilterName> for FilterChoice {
+    fn from(name: FilterName) -> Self {
+        match name {
+            FilterName::Auto => FilterChoice::Auto,
+            FilterName::Off => FilterChoice::Off,
+        }
+    }
 }
 
 /// Names of the ways to deduplicate.

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use carrack_backends::read::choose::IoChoice;
-use carrack_engine::codec::Codec;
+use carrack_engine::codec::{Codec, FilterChoice};
 use carrack_engine::control::Escaped;
 use carrack_engine::error::{Error, ErrorKind, Result};
 use carrack_engine::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
@@ -37,6 +37,7 @@ pub(crate) struct Pack {
     pub(crate) base_dir: Option<PathBuf>,
     pub(crate) target: Target,
     pub(crate) codec: Codec,
+    pub(crate) filter: FilterChoice,
     /// Bytes.
     pub(crate) block_size: u32,
     pub(crate) dedup: Dedup,
@@ -83,6 +84,7 @@ impl Pack {
             base_dir: args.directory,
             target,
             codec,
+            filter: args.filter.into(),
             block_size,
             dedup,
             chunk_size: args.chunk_size,
@@ -106,6 +108,7 @@ impl Pack {
     pub(crate) fn packer(&self) -> Packer {
         let mut packer = Packer::new()
             .codec(self.codec)
+            .filter(self.filter)
             .block_size(self.block_size)
             .dedup(self.dedup)
             .order(self.order)
@@ -154,7 +157,8 @@ impl Pack {
             Codec::Zstd { level } => format!("zstd level {level}"),
         };
         format!(
-            "codec {codec}, block {}, dedup {}, order {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
+            "codec {codec}, filter {}, block {}, dedup {}, order {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
+            self.filter,
             Human(self.block_size.into()),
             self.dedup.name(),
             self.order.name(),

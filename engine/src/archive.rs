@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
-use crate::codec::{CodecId, Decoder};
+use crate::codec::{CodecId, Decoder, Filters};
 use crate::container::source::{FileSource, Source};
 use crate::control::Escaped;
 use crate::digest::{Digest, Hasher};
@@ -93,6 +93,8 @@ pub struct BlockInfo {
     pub kind: &'static str,
     /// How its payload is compressed.
     pub codec: &'static str,
+    /// What was done to its bytes before that.
+    pub filters: Filters,
     /// Where it begins in the archive, bytes.
     pub offset: u64,
     /// Length of its payload, uncompressed, bytes.
@@ -105,11 +107,12 @@ pub struct BlockInfo {
 
 impl From<&BlockRow> for BlockInfo {
     fn from(row: &BlockRow) -> Self {
-        let &BlockRow { seq, kind, codec, offset, raw_len, stored_len, digest, .. } = row;
+        let &BlockRow { seq, kind, codec, filters, offset, raw_len, stored_len, digest, .. } = row;
         Self {
             seq,
             kind: kind.name(),
             codec: CodecId(codec).name().unwrap_or("unknown"),
+            filters: Filters(filters),
             offset,
             raw_len,
             stored_len,
@@ -417,6 +420,9 @@ impl Archive {
     fn frame_error(&self, seq: u64, error: FrameError) -> Error {
         match error {
             FrameError::Container(error @ IndexError::Io { .. }) => self.error(error),
+            FrameError::Codec(error) if error.needs_newer() => {
+                Error::new(ErrorKind::Newer, format!("{}: block {seq}: {error}", self.name))
+            }
             error => self.damaged(&format!("block {seq}: {error}")),
         }
     }

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::archive::Archive;
-use crate::codec::Codec;
+use crate::codec::{Codec, FilterChoice, Filters};
 use crate::dedup::{self, PieceSizes};
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
@@ -64,6 +64,8 @@ pub struct Wish {
     pub limit: Option<u64>,
     /// How blocks are compressed.
     pub codec: Codec,
+    /// Whether blocks are filtered.
+    pub filter: FilterChoice,
     /// Bytes in a block at most.
     pub block_size: u32,
     /// Whether equal chunks are stored once.
@@ -160,7 +162,8 @@ impl Parts {
         let per_slot = (slot_size as u64 / block).min(tables.blocks.max(1));
         let directory = (tables.most_chunks * DIRECTORY_ENTRY).min(DIRECTORY.1 as u64);
         let (codec, len) = DIRECTORY;
-        let contexts = wish.codec.encoder_len(wish.block_size as usize) + codec.encoder_len(len);
+        let blocks = wish.codec.encoder_len(wish.filter, wish.block_size as usize);
+        let contexts = blocks + codec.encoder_len(FilterChoice::Off, len);
         Self {
             tables: tables.bytes + 2 * tables.most_chunks * REQUEST,
             slot: slot_size as u64 + per_slot * tables.most_chunks * LOAD_CHUNK,
@@ -343,20 +346,22 @@ const RESTORE_BASE: u64 = 24 << 20;
 pub(crate) fn restore_threads(archive: &Archive, wanted: Option<usize>, limit: Option<u64>) -> Result<usize> {
     let most = threads(wanted)?;
     let Some(limit) = limit else { return Ok(most) };
-    let (mut frame, mut block) = (0, 0);
+    let (mut frame, mut block, mut spare) = (0, 0, 0);
     let index = archive.index();
     let longest = index.for_each_block(&**archive.source(), |row| {
         frame = frame.max(row.frame_len);
         block = block.max(u64::from(row.raw_len));
+        spare = spare.max(Filters(row.filters).spare_len(row.raw_len as usize) as u64);
         Ok(())
     });
     longest.map_err(|error| archive.error(error))?;
     let files = archive.summary().files;
     let tables = files * RESTORE_FILE;
-    // Two frames a worker and one more (`restore/mod.rs`); a worker has a block, a directory and a context.
+    // Two frames a worker and one more (`restore/mod.rs`); a worker has a block, a directory and a context, and another
+    // block where bytes were shuffled.
     let needed = |threads: u64| {
         let frames = threads.saturating_mul(2).saturating_add(1).saturating_mul(frame);
-        let workers = threads.saturating_mul(block + (3 << 20));
+        let workers = threads.saturating_mul(block + spare + (3 << 20));
         (RESTORE_BASE + tables).saturating_add(frames).saturating_add(workers)
     };
     let least = if wanted.is_some() { most } else { 1 };

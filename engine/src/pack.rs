@@ -13,7 +13,7 @@ use carrack_backends::sink::{self, AppendSink, FileSinkOptions, StreamSink};
 use serde_json::{Map, Value};
 
 use crate::budget::{Settings, Tables, Wish};
-use crate::codec::Codec;
+use crate::codec::{Codec, FilterChoice};
 use crate::container::head::HEAD;
 use crate::container::id::{ArchiveId, ArchiveIdHasher};
 use crate::control::{Cancel, Control, Progress, Stage, Warning};
@@ -59,6 +59,7 @@ pub struct Packer {
     inputs: Vec<PathBuf>,
     base_dir: Option<PathBuf>,
     codec: Codec,
+    filter: FilterChoice,
     block_size: Option<u32>,
     dedup: Option<Dedup>,
     chunk_size: Option<u32>,
@@ -307,6 +308,7 @@ impl Packer {
         Wish {
             limit: self.memory_limit,
             codec: self.codec,
+            filter: self.filter,
             block_size: self.block_size_or_default(),
             dedup: self.dedup_or_default() != Dedup::None,
             order: self.order,
@@ -325,6 +327,7 @@ impl Packer {
             entries: Arc::new(entries),
             plan,
             codec: self.codec,
+            filter: self.filter,
             block_size: self.block_size_or_default(),
             slots,
             slot_size,
@@ -349,6 +352,7 @@ impl Packer {
             ("block_size".to_owned(), self.block_size_or_default().into()),
             ("codec".to_owned(), self.codec.id().name().into()),
             ("dedup".to_owned(), self.dedup_or_default().name().into()),
+            ("filter".to_owned(), self.filter.to_string().into()),
             ("level".to_owned(), level.into()),
         ]);
         if let Some(sizes) = pieces {

@@ -39,13 +39,13 @@ struct Share {
     stored_bytes: u64,
 }
 
-/// Shares by kind of frame and name of codec.
-type Mix = BTreeMap<(&'static str, &'static str), Share>;
+/// Shares by kind of frame, name of codec, and filters before it.
+type Mix = BTreeMap<(&'static str, &'static str, String), Share>;
 
 fn mix(archive: &Archive) -> Result<Mix> {
     let mut mix = Mix::new();
     archive.blocks(&mut |block| {
-        let share = mix.entry((block.kind, block.codec)).or_default();
+        let share = mix.entry((block.kind, block.codec, block.filters.to_string())).or_default();
         share.frames += 1;
         share.raw_bytes += u64::from(block.raw_len);
         share.stored_bytes += u64::from(block.stored_len);
@@ -71,23 +71,25 @@ struct Info<'a> {
     ratio: Option<f64>,
     frames: u64,
     options: &'a serde_json::Value,
-    codecs: Vec<Codec>,
+    codecs: Vec<Codec<'a>>,
 }
 
 #[derive(Serialize)]
-struct Codec {
+struct Codec<'a> {
     kind: &'static str,
     codec: &'static str,
+    filters: &'a str,
     #[serde(flatten)]
     share: Share,
     ratio: Option<f64>,
 }
 
 impl<'a> Info<'a> {
-    fn new(summary: &'a Summary, mix: &Mix) -> Self {
-        let codec = |(&(kind, codec), &share): (&(&'static str, &'static str), &Share)| Codec {
+    fn new(summary: &'a Summary, mix: &'a Mix) -> Self {
+        let codec = |((kind, codec, filters), &share): (&'a (&'static str, &'static str, String), &Share)| Codec {
             kind,
             codec,
+            filters,
             share,
             ratio: ratio(share.stored_bytes, share.raw_bytes),
         };
@@ -124,11 +126,12 @@ fn text(path: &Path, summary: &Summary, mix: &Mix) -> String {
     line("size", Both(summary.archive_bytes).to_string());
     line("ratio", shown_ratio(ratio(summary.archive_bytes, summary.bytes)));
     line("frames", summary.frames.to_string());
-    for ((kind, codec), share) in mix {
+    for ((kind, codec, filters), share) in mix {
         let ratio = shown_ratio(ratio(share.stored_bytes, share.raw_bytes));
         let frames = count(share.frames, kind, &format!("{kind}s"));
         let (raw, stored) = (Both(share.raw_bytes), Both(share.stored_bytes));
-        line(&format!("  {codec}"), format!("{frames}, {raw} -> {stored}, ratio {ratio}"));
+        let behind = if filters.is_empty() { String::new() } else { format!(", behind {filters}") };
+        line(&format!("  {codec}"), format!("{frames}, {raw} -> {stored}, ratio {ratio}{behind}"));
     }
     match &summary.options {
         serde_json::Value::Object(options) => {
@@ -181,7 +184,9 @@ mod tests {
             options: serde_json::json!({"codec": "zstd", "level": 3, "note": "a\u{1b}b"}),
         };
         let share = Share { frames: 1, raw_bytes: 4096, stored_bytes: 1024 };
-        (summary, Mix::from([(("block", "zstd"), share)]))
+        let filtered = Share { frames: 2, ..share };
+        let of = |filters: &str| ("block", "zstd", filters.to_owned());
+        (summary, Mix::from([(of(""), share), (of("delta2 shuffle2"), filtered)]))
     }
 
     #[test]
@@ -194,6 +199,7 @@ mod tests {
             text.contains("  zstd       1 block, 4.00 KiB (4096 bytes) -> 1.00 KiB (1024 bytes), ratio 0.250\n"),
             "{text}"
         );
+        assert!(text.contains("ratio 0.250, behind delta2 shuffle2\n"), "{text}");
         assert!(text.contains("note         a\\x1bb\n"), "{text}");
     }
 
@@ -204,6 +210,7 @@ mod tests {
         assert_eq!(value["bytes"], u64::MAX);
         assert_eq!(value["options"]["level"], 3);
         assert_eq!(value["codecs"][0]["codec"], "zstd");
+        assert_eq!([&value["codecs"][0]["filters"], &value["codecs"][1]["filters"]], ["", "delta2 shuffle2"]);
         assert_eq!(value["codecs"][0]["stored_bytes"], 1024);
         assert_eq!(value["codecs"][0]["ratio"], 0.25);
     }

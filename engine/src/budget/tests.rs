@@ -6,6 +6,7 @@ fn wish() -> Wish {
     Wish {
         limit: None,
         codec: Codec::default(),
+        filter: FilterChoice::Auto,
         block_size: 1 << 20,
         dedup: true,
         order: Order::Path,

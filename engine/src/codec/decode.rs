@@ -4,7 +4,8 @@ use zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective};
 use zstd_safe::{find_frame_compressed_size, get_error_name, get_frame_content_size};
 
-use super::{CodecError, CodecId, error_code};
+use super::trial::grow;
+use super::{CodecError, CodecId, Form, error_code};
 use crate::limits::BLOCK_SIZE_MAX;
 
 /// The widest window for which decoding a prefix allocates memory, as a power of two: that of the largest block. A
@@ -12,11 +13,14 @@ use crate::limits::BLOCK_SIZE_MAX;
 const WINDOW_LOG_MAX: u32 = BLOCK_SIZE_MAX.ilog2();
 
 /// Decompresses blocks one after the other. Holds zstd's context (about 100 KB, made when it is first needed); after
-/// [`decode_prefix`](Self::decode_prefix) also the window of a zstd frame or a whole lz4 block, up to the largest block.
+/// [`decode_prefix`](Self::decode_prefix) also the window of a zstd frame or a whole lz4 block, up to the largest block;
+/// of filtered blocks a copy, and a second one where bytes were shuffled.
 #[derive(Default)]
 pub struct Decoder {
     zstd: Option<DCtx<'static>>,
     scratch: Vec<u8>,
+    /// A prefix with what must be known behind it to undo its filters.
+    longer: Vec<u8>,
 }
 
 impl Decoder {
@@ -27,12 +31,60 @@ impl Decoder {
     }
 
     /// Decompresses a whole block into `out`, whose length is the raw length that the frame promises. After an error
-    /// the bytes of `out` are unspecified. Allocates nothing for a block.
+    /// the bytes of `out` are unspecified. Allocates nothing for a block, but for spare room where bytes were shuffled.
     ///
     /// # Errors
-    /// [`CodecError::UnknownCodec`], [`CodecError::Length`], [`CodecError::Malformed`]; [`CodecError::Failed`] when there
-    /// is no memory for a context.
-    pub fn decode(&mut self, id: CodecId, stored: &[u8], out: &mut [u8]) -> Result<(), CodecError> {
+    /// [`CodecError::UnknownCodec`], [`CodecError::UnknownFilter`], [`CodecError::Length`], [`CodecError::Malformed`];
+    /// [`CodecError::Failed`] when there is no memory for a context.
+    pub fn decode(&mut self, form: impl Into<Form>, stored: &[u8], out: &mut [u8]) -> Result<(), CodecError> {
+        let Form { codec, filters } = form.into();
+        filters.reach(0, 0)?;
+        self.decompress(codec, stored, out)?;
+        grow(&mut self.scratch, filters.spare_len(out.len()));
+        filters.undo(out, &mut self.scratch)
+    }
+
+    /// Decompresses the first `out.len()` bytes of a block of `raw_len` raw bytes, and no more than is needed for them:
+    /// zstd stops behind the first 128 KiB piece that suffices; lz4 always takes the whole block, and so does a shuffle.
+    /// What lies behind the prefix is not checked. After an error the bytes of `out` are unspecified.
+    ///
+    /// The caller has compared `raw_len` with its limits: it sizes a buffer.
+    ///
+    /// # Errors
+    /// As for [`decode`](Self::decode); [`CodecError::Length`] too when `out` is longer than `raw_len`;
+    /// [`CodecError::Malformed`] too when a zstd frame's window is wider than the largest block.
+    pub fn decode_prefix(
+        &mut self,
+        form: impl Into<Form>,
+        stored: &[u8],
+        raw_len: usize,
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        let Form { codec, filters } = form.into();
+        if out.len() > raw_len {
+            return Err(CodecError::Length { codec, expected: out.len() as u64, found: raw_len as u64 });
+        }
+        let needed = filters.reach(out.len(), raw_len)?;
+        if filters.is_empty() {
+            return self.decompress_prefix(codec, stored, raw_len, out);
+        }
+        // Taken out, so that the buffers can be lent beside the contexts.
+        let mut longer = std::mem::take(&mut self.longer);
+        let decoded = check_promise(codec, stored, raw_len).and_then(|()| {
+            grow(&mut longer, needed);
+            let longer = &mut longer[..needed];
+            self.decompress_prefix(codec, stored, raw_len, longer)?;
+            grow(&mut self.scratch, filters.spare_len(needed));
+            filters.undo(longer, &mut self.scratch)?;
+            out.copy_from_slice(&longer[..out.len()]);
+            Ok(())
+        });
+        self.longer = longer;
+        decoded
+    }
+
+    /// A whole block, without its filters.
+    fn decompress(&mut self, id: CodecId, stored: &[u8], out: &mut [u8]) -> Result<(), CodecError> {
         let found = match id {
             CodecId::STORE => {
                 check_len(id, out.len(), stored.len() as u64)?;
@@ -49,27 +101,16 @@ impl Decoder {
         check_len(id, out.len(), found as u64)
     }
 
-    /// Decompresses the first `out.len()` bytes of a block of `raw_len` raw bytes, and no more than is needed for them:
-    /// zstd stops behind the first 128 KiB piece that suffices; lz4 always takes the whole block. What lies behind the
-    /// prefix is not checked. After an error the bytes of `out` are unspecified.
-    ///
-    /// The caller has compared `raw_len` with its limits: it sizes a buffer.
-    ///
-    /// # Errors
-    /// As for [`decode`](Self::decode); [`CodecError::Length`] too when `out` is longer than `raw_len`;
-    /// [`CodecError::Malformed`] too when a zstd frame's window is wider than the largest block.
-    pub fn decode_prefix(
+    /// The front of a block, without its filters.
+    fn decompress_prefix(
         &mut self,
         id: CodecId,
         stored: &[u8],
         raw_len: usize,
         out: &mut [u8],
     ) -> Result<(), CodecError> {
-        if out.len() > raw_len {
-            return Err(CodecError::Length { codec: id, expected: out.len() as u64, found: raw_len as u64 });
-        }
         if out.len() == raw_len {
-            return self.decode(id, stored, out);
+            return self.decompress(id, stored, out);
         }
         match id {
             CodecId::STORE => {
@@ -79,9 +120,7 @@ impl Decoder {
             }
             CodecId::LZ4 => {
                 check_lz4_expansion(stored, raw_len)?;
-                if self.scratch.len() < raw_len {
-                    self.scratch.resize(raw_len, 0);
-                }
+                grow(&mut self.scratch, raw_len);
                 let found = decode_lz4(stored, &mut self.scratch[..raw_len])?;
                 check_len(id, raw_len, found as u64)?;
                 out.copy_from_slice(&self.scratch[..out.len()]);
@@ -111,6 +150,16 @@ impl std::fmt::Debug for Decoder {
 
 fn check_len(codec: CodecId, expected: usize, found: u64) -> Result<(), CodecError> {
     if expected as u64 == found { Ok(()) } else { Err(CodecError::Length { codec, expected: expected as u64, found }) }
+}
+
+/// Whether the stored bytes can be a block of `raw_len` at all, before a buffer is sized by it.
+fn check_promise(codec: CodecId, stored: &[u8], raw_len: usize) -> Result<(), CodecError> {
+    match codec {
+        CodecId::STORE => check_len(codec, raw_len, stored.len() as u64),
+        CodecId::LZ4 => check_lz4_expansion(stored, raw_len),
+        CodecId::ZSTD => check_zstd_frame(stored, raw_len),
+        _ => Err(CodecError::UnknownCodec(codec)),
+    }
 }
 
 fn decode_lz4(stored: &[u8], out: &mut [u8]) -> Result<usize, CodecError> {

@@ -4,7 +4,10 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 use zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd_safe::{CCtx, CParameter, get_error_name};
 
-use super::{Codec, CodecError, CodecId, error_code};
+use super::filter::detect::detect;
+use super::probe::{Verdict, probe};
+use super::trial::{Trial, grow};
+use super::{Codec, CodecError, CodecId, FilterChoice, Filters, PROBE_LEVEL, error_code};
 
 /// What became of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub enum Encoded {
     Compressed {
         /// The codec that the frame must name.
         codec: CodecId,
+        /// The filters that the frame must name: they were applied before the codec.
+        filters: Filters,
         /// Bytes.
         len: usize,
     },
@@ -29,32 +34,55 @@ pub fn paying_len(raw_len: usize) -> usize {
 
 /// Compresses blocks one after the other. Holds the compressor's context: with blocks of 4 MiB, zstd wants 0.6 MB at
 /// level 1, 1.3 MB at 3, 11 MB at 9, 34 MB at 13, 52 MB at 19 and 68 MB at 22 (with blocks of 64 MiB 85 MB at 19 and
-/// 672 MB at 22); lz4 16 KiB and, where the caller's buffer is too small to work in, 1.1 times the longest block.
+/// 672 MB at 22); lz4 16 KiB and, where the caller's buffer is too small to work in, 1.1 times the longest block. With
+/// filters, the longest block too once one was filtered, and 1 MB to try them on samples.
 pub struct Encoder {
     codec: Codec,
+    filter: FilterChoice,
     context: Context,
+    filtered: Vec<u8>,
 }
 
 enum Context {
     Store,
     Lz4 { table: CompressTable, scratch: Vec<u8> },
-    Zstd(CCtx<'static>),
+    Zstd(Zstd),
+}
+
+/// zstd's context, and what looks at a block before it.
+struct Zstd {
+    context: CCtx<'static>,
+    /// The level asked for.
+    level: i32,
+    /// The level that the context has at the moment.
+    set: i32,
+    trial: Trial,
 }
 
 impl Encoder {
-    /// An encoder of one setting.
+    /// An encoder of one setting, without filters.
     ///
     /// # Errors
     /// [`CodecError::BadLevel`]; [`CodecError::Failed`] when there is no memory for its context.
     pub fn new(codec: Codec) -> Result<Self, CodecError> {
+        Self::with_filter(codec, FilterChoice::Off)
+    }
+
+    /// An encoder of one setting and this choice of filters.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_filter(codec: Codec, filter: FilterChoice) -> Result<Self, CodecError> {
         let context = match codec.checked()? {
             Codec::Store => Context::Store,
             // The large table for short blocks too: a table that changes with what came before would make the output
             // depend on it.
             Codec::Lz4 => Context::Lz4 { table: CompressTable::large(), scratch: Vec::new() },
-            Codec::Zstd { level } => Context::Zstd(zstd_context(level)?),
+            Codec::Zstd { level } => {
+                Context::Zstd(Zstd { context: zstd_context(level)?, level, set: level, trial: Trial::new()? })
+            }
         };
-        Ok(Self { codec, context })
+        Ok(Self { codec, filter, context, filtered: Vec::new() })
     }
 
     /// The setting.
@@ -66,11 +94,12 @@ impl Encoder {
     /// Bytes that the context holds at the moment. [`Codec::encoder_len`] tells it in advance.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        match &self.context {
+        let context = match &self.context {
             Context::Store => 0,
             Context::Lz4 { scratch, .. } => (16 << 10) + scratch.capacity(),
-            Context::Zstd(context) => context.sizeof(),
-        }
+            Context::Zstd(zstd) => zstd.context.sizeof() + zstd.trial.memory_bytes(),
+        };
+        context + self.filtered.capacity()
     }
 
     /// Compresses `raw` into the front of `out`, or says that it does not pay.
@@ -79,28 +108,83 @@ impl Encoder {
     /// do not fit count as not paying, so the outcome depends on the length of `out`; otherwise it never does.
     ///
     /// # Errors
-    /// [`CodecError::TooLong`]; [`CodecError::Failed`] when the compressor runs out of memory.
+    /// [`CodecError::TooLong`]; [`CodecError::UnknownFilter`] when such a one was asked for; [`CodecError::Failed`] when
+    /// the compressor runs out of memory.
     pub fn encode(&mut self, raw: &[u8], out: &mut [u8]) -> Result<Encoded, CodecError> {
         if u32::try_from(raw.len()).is_err() {
             return Err(CodecError::TooLong { found: raw.len() as u64 });
         }
         let room = paying_len(raw.len()).min(out.len());
+        if room == 0 {
+            return Ok(Encoded::Stored);
+        }
+        let mut filters = match self.filter {
+            FilterChoice::These(filters) => filters,
+            FilterChoice::Auto | FilterChoice::Off => Filters::NONE,
+        };
+        if let Context::Zstd(zstd) = &mut self.context {
+            if !zstd.is_worth_it(raw)? {
+                return Ok(Encoded::Stored);
+            }
+            if self.filter.detects(self.codec) {
+                filters = detect(raw, &mut zstd.trial)?;
+            }
+        }
+        let source = filtered(filters, raw, &mut self.filtered, out)?;
         let len = match &mut self.context {
-            _ if room == 0 => None,
             Context::Store => None,
-            Context::Lz4 { table, scratch } => encode_lz4(table, scratch, raw, out, room)?,
-            Context::Zstd(context) => encode_zstd(context, raw, &mut out[..room])?,
+            Context::Lz4 { table, scratch } => encode_lz4(table, scratch, source, out, room)?,
+            Context::Zstd(zstd) => encode_zstd(&mut zstd.context, source, &mut out[..room])?,
         };
         Ok(match len {
-            Some(len) => Encoded::Compressed { codec: self.codec.id(), len },
+            Some(len) => Encoded::Compressed { codec: self.codec.id(), filters, len },
             None => Encoded::Stored,
         })
     }
 }
 
+impl Zstd {
+    /// Whether compressing `raw` may pay. Sets the level that suits it.
+    fn is_worth_it(&mut self, raw: &[u8]) -> Result<bool, CodecError> {
+        if self.level < PROBE_LEVEL {
+            return Ok(true);
+        }
+        let level = match probe(raw, &mut self.trial)? {
+            Verdict::Store => return Ok(false),
+            Verdict::Cheap => PROBE_LEVEL,
+            Verdict::Full => self.level,
+        };
+        if self.set != level {
+            self.context.set_parameter(CParameter::CompressionLevel(level)).map_err(zstd_failed)?;
+            self.set = level;
+        }
+        Ok(true)
+    }
+}
+
+/// `raw` itself, or a filtered copy of it in `copy`. The output buffer, which holds nothing yet, serves as spare room
+/// where it is long enough.
+fn filtered<'a>(
+    filters: Filters,
+    raw: &'a [u8],
+    copy: &'a mut Vec<u8>,
+    out: &mut [u8],
+) -> Result<&'a [u8], CodecError> {
+    if filters.is_empty() {
+        return Ok(raw);
+    }
+    let spare_len = filters.spare_len(raw.len());
+    let own = if out.len() < spare_len { spare_len } else { 0 };
+    grow(copy, raw.len() + own);
+    let (copy, spare) = copy.split_at_mut(raw.len());
+    copy.copy_from_slice(raw);
+    filters.apply(copy, if own > 0 { spare } else { out })?;
+    Ok(copy)
+}
+
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encoder").field("codec", &self.codec).finish_non_exhaustive()
+        f.debug_struct("Encoder").field("codec", &self.codec).field("filter", &self.filter).finish_non_exhaustive()
     }
 }
 
@@ -129,7 +213,7 @@ fn encode_lz4(
     }))
 }
 
-fn zstd_context(level: i32) -> Result<CCtx<'static>, CodecError> {
+pub(super) fn zstd_context(level: i32) -> Result<CCtx<'static>, CodecError> {
     let mut context = CCtx::try_create()
         .ok_or_else(|| CodecError::Failed { codec: CodecId::ZSTD, why: "no memory for a context".to_owned() })?;
     let parameters = [
@@ -145,7 +229,7 @@ fn zstd_context(level: i32) -> Result<CCtx<'static>, CodecError> {
 }
 
 /// `None` when the result does not fit.
-fn encode_zstd(context: &mut CCtx<'static>, raw: &[u8], out: &mut [u8]) -> Result<Option<usize>, CodecError> {
+pub(super) fn encode_zstd(context: &mut CCtx<'static>, raw: &[u8], out: &mut [u8]) -> Result<Option<usize>, CodecError> {
     // One call with all the input: zstd knows the length and chooses its parameters for it.
     match context.compress2(out, raw) {
         Ok(len) => Ok(Some(len)),

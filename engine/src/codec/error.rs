@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CodecId, ZSTD_LEVEL_MAX, ZSTD_LEVEL_MIN};
+use super::{CodecId, FilterId, ZSTD_LEVEL_MAX, ZSTD_LEVEL_MIN};
 
 /// An error of a codec. It does not know which frame or file it is about: the caller adds that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum CodecError {
     },
     /// A frame names a codec that this version does not know.
     UnknownCodec(CodecId),
+    /// A frame names a filter that this version does not know.
+    UnknownFilter(FilterId),
     /// The stored bytes promise, or hold, another number of raw bytes than expected.
     Length {
         /// The codec they are stored with.
@@ -49,6 +51,14 @@ pub enum CodecError {
     },
 }
 
+impl CodecError {
+    /// Whether the bytes may be sound, but need a newer version.
+    #[must_use]
+    pub fn needs_newer(&self) -> bool {
+        matches!(self, Self::UnknownCodec(_) | Self::UnknownFilter(_))
+    }
+}
+
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,7 +74,14 @@ impl fmt::Display for CodecError {
                 write!(f, "zstd level {found}: expected a whole number from {ZSTD_LEVEL_MIN} to {ZSTD_LEVEL_MAX}")
             }
             Self::UnknownCodec(id) => {
-                write!(f, "codec number {}: this version knows 0 (store), 1 (lz4) and 2 (zstd)", id.0)
+                write!(f, "codec number {} is unknown to this version, which knows", id.0)?;
+                for (i, id) in CodecId::ALL.into_iter().enumerate() {
+                    write!(f, "{} {} ({id})", if i == 0 { "" } else { "," }, id.0)?;
+                }
+                f.write_str("; a newer one is needed")
+            }
+            Self::UnknownFilter(id) => {
+                write!(f, "filter number {} is unknown to this version; a newer one is needed", id.0)
             }
             Self::Length { codec, expected, found } => {
                 write!(f, "{codec}: expected {expected} raw bytes, found {found}")

@@ -14,7 +14,11 @@
 mod decode;
 mod encode;
 mod error;
+pub mod filter;
+mod probe;
 mod room;
+mod sample;
+mod trial;
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +28,7 @@ use crate::limits;
 pub use decode::Decoder;
 pub use encode::{Encoded, Encoder, paying_len};
 pub use error::CodecError;
+pub use filter::{FilterId, Filters};
 
 /// The number that names a codec on every frame.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,12 +77,64 @@ impl fmt::Debug for CodecId {
     }
 }
 
+/// How a block is stored: its codec, and the filters that were applied before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The codec.
+    pub codec: CodecId,
+    /// The filters.
+    pub filters: Filters,
+}
+
+/// Without filters.
+impl From<CodecId> for Form {
+    fn from(codec: CodecId) -> Self {
+        Self { codec, filters: Filters::NONE }
+    }
+}
+
+/// Whether blocks are filtered before they are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
+pub enum FilterChoice {
+    /// Each block as its bytes suggest, from zstd's level 3 on; the other codecs and levels are there for speed.
+    #[default]
+    Auto,
+    /// No block.
+    Off,
+    /// Every block with these, whatever it holds and whatever the codec, where the result pays.
+    These(Filters),
+}
+
+impl FilterChoice {
+    /// Whether blocks are looked at with this codec.
+    #[must_use]
+    pub fn detects(self, codec: Codec) -> bool {
+        self == FilterChoice::Auto && matches!(codec, Codec::Zstd { level: 0 | FILTER_LEVEL.. })
+    }
+}
+
+/// `auto`, `off`, or the filters.
+impl fmt::Display for FilterChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FilterChoice::Auto => f.write_str("auto"),
+            FilterChoice::Off => f.write_str("off"),
+            FilterChoice::These(filters) => filters.fmt(f),
+        }
+    }
+}
+
 /// Lowest zstd level: the fastest.
 pub const ZSTD_LEVEL_MIN: i32 = -7;
 /// Highest zstd level: the smallest output.
 pub const ZSTD_LEVEL_MAX: i32 = 22;
 /// zstd level where none is asked for.
 pub const ZSTD_LEVEL_DEFAULT: i32 = 3;
+
+/// The level of zstd from which on blocks are looked at for filters.
+const FILTER_LEVEL: i32 = 3;
+/// The level of zstd from which on a block is probed before it is searched, and that of blocks that promise little.
+const PROBE_LEVEL: i32 = 5;
 
 /// The level of zstd from which on its search takes several times as long as everything else.
 const LONG_SEARCH_LEVEL: i32 = 6;

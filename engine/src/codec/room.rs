@@ -4,7 +4,10 @@
 //! inputs of more than 256 KiB (`clevels.h`), how they shrink with the input (`ZSTD_adjustCParams_internal`), and what
 //! is allocated for them (`ZSTD_estimateCCtxSize_usingCCtxParams_internal`). A test compares them with contexts.
 
-use super::Codec;
+use super::filter::detect;
+use super::probe;
+use super::trial::Trial;
+use super::{Codec, FilterChoice};
 
 /// Window, chain table and hash table of each level as powers of two, 0 being all negative levels.
 const LOGS: [(u32, u32, u32); 23] = [
@@ -48,17 +51,28 @@ const SHORT: usize = 256 << 10;
 /// The first level of which that step may lead to trees and the best parse.
 const SHORT_TREES: usize = 5;
 
+/// What looking at blocks takes, bytes.
+const TRIAL: usize = Trial::memory_max(probe::SAMPLE_MAX, detect::SAMPLE_MAX);
+
 impl Codec {
-    /// Bytes that an [`Encoder`](super::Encoder) of this setting holds at most, once it has seen blocks of `longest`
-    /// bytes.
+    /// Bytes that an [`Encoder`](super::Encoder) of this setting, given output buffers as long as the block, holds at
+    /// most, once it has seen blocks of `longest`
+    /// bytes and chooses filters like this.
     #[must_use]
-    pub fn encoder_len(self, longest: usize) -> usize {
-        match self {
+    pub fn encoder_len(self, filter: FilterChoice, longest: usize) -> usize {
+        // A filtered copy of the block. It is shuffled with the output buffer's help, if that is as long as the block.
+        let copies = match filter {
+            FilterChoice::Off => 0,
+            FilterChoice::Auto => longest * usize::from(filter.detects(self)),
+            FilterChoice::These(_) => longest,
+        };
+        let context = match self {
             Codec::Store => 0,
             // The table, and where the caller's buffer has no room for the worst case, a buffer of its own.
             Codec::Lz4 => (16 << 10) + lz4_flex::block::get_maximum_output_size(longest),
-            Codec::Zstd { level } => zstd_len(if level == 0 { 3 } else { level }, longest),
-        }
+            Codec::Zstd { level } => zstd_len(if level == 0 { 3 } else { level }, longest) + TRIAL,
+        };
+        context + copies
     }
 }
 
@@ -88,7 +102,7 @@ fn zstd_len(level: i32, longest: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Encoder, ZSTD_LEVEL_MAX, ZSTD_LEVEL_MIN};
+    use super::super::{Encoded, Encoder, ZSTD_LEVEL_MAX, ZSTD_LEVEL_MIN};
     use super::*;
 
     /// Bytes in which some matches are found, far and near.
@@ -96,19 +110,31 @@ mod tests {
         (0..len as u32).map(|n| (n.wrapping_mul(0x9e37_79b1) >> (8 + n / 997 % 13)) as u8).collect()
     }
 
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 7_u64;
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    }
+
     #[test]
     fn no_context_takes_more_than_is_said_nor_much_less() {
         for (longest, slack) in [(4 << 10, 4 << 20), (256 << 10, 4 << 20), (1 << 20, 1 << 20), (4 << 20, 1 << 20)] {
             let raw = text(longest);
+            let noise = noise(longest);
             let mut out = vec![0; longest];
             for level in (ZSTD_LEVEL_MIN..=ZSTD_LEVEL_MAX).filter(|level| *level > -2) {
                 let codec = Codec::Zstd { level };
                 let mut encoder = Encoder::new(codec).unwrap();
+                // What looks like noise is tried on a sample first, which takes a context too.
+                assert_eq!(encoder.encode(&noise, &mut out).unwrap(), Encoded::Stored);
                 // Shorter blocks first: what they need must not add up with what longer ones need.
                 for len in [longest / 5, longest] {
                     encoder.encode(&raw[..len], &mut out).unwrap();
                 }
-                let (said, held) = (codec.encoder_len(longest), encoder.memory_bytes());
+                let (said, held) = (codec.encoder_len(FilterChoice::Off, longest), encoder.memory_bytes());
                 assert!(held <= said, "level {level}, {longest} bytes: holds {held}, said to hold {said}");
                 assert!(said <= held + held / 4 + slack, "level {level}, {longest} bytes: {said} for {held}");
             }
@@ -122,7 +148,7 @@ mod tests {
         for codec in [Codec::Store, Codec::Lz4] {
             let mut encoder = Encoder::new(codec).unwrap();
             encoder.encode(&raw, &mut out).unwrap();
-            let (said, held) = (codec.encoder_len(1 << 20), encoder.memory_bytes());
+            let (said, held) = (codec.encoder_len(FilterChoice::Off, 1 << 20), encoder.memory_bytes());
             assert!(held <= said && said <= held + held / 4, "{codec}: {said} for {held}");
         }
     }

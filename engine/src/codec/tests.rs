@@ -30,7 +30,7 @@ fn encode(encoder: &mut Encoder, raw: &[u8]) -> (CodecId, Vec<u8>) {
     let mut out = vec![0xAA; raw.len()];
     match encoder.encode(raw, &mut out).unwrap() {
         Encoded::Stored => (CodecId::STORE, raw.to_vec()),
-        Encoded::Compressed { codec, len } => {
+        Encoded::Compressed { codec, len, .. } => {
             assert!(len <= paying_len(raw.len()), "{len} of {} bytes do not pay", raw.len());
             out.truncate(len);
             (codec, out)

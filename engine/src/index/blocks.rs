@@ -20,6 +20,10 @@ use crate::limits::{BATCH_ROWS, BLOCK_SIZE_MAX, DIRECTORY_LEN_MAX};
 /// The codecs that the blocks table has words for, each at the place of its number.
 const CODECS: [&str; 3] = ["store", "lz4", "zstd"];
 
+/// Stands for a codec that the table names by a word which this version does not know. The frame's header has its number;
+/// whoever needs the block is refused with that.
+const CODEC_UNKNOWN: u8 = u8::MAX;
+
 /// What the blocks table knows of one frame. All lengths and offsets are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockRow {
@@ -27,7 +31,7 @@ pub struct BlockRow {
     pub seq: u64,
     /// What its payload is.
     pub kind: FrameKind,
-    /// Number of the payload's codec.
+    /// Number of the payload's codec; 255 for a word that this version does not know.
     pub codec: u8,
     /// Numbers of the filters before the codec.
     pub filters: [u8; 4],
@@ -194,7 +198,7 @@ pub(super) fn rows_of(batch: &RecordBatch, first: u64, offset: u64) -> Result<Ve
         let row = BlockRow {
             seq: u64s(column::SEQ).value(at),
             kind: FrameKind::from_name(kind).ok_or_else(|| IndexError::unsupported("kind of a block", offset, kind))?,
-            codec: codec_number(codec).ok_or_else(|| IndexError::unsupported("codec of a block", offset, codec))?,
+            codec: codec_number(codec).unwrap_or(CODEC_UNKNOWN),
             filters: array(filters.value(at)),
             offset: u64s(column::OFFSET).value(at),
             frame_len: u64s(column::FRAME_LEN).value(at),
@@ -231,12 +235,16 @@ fn array<const N: usize>(value: &[u8]) -> [u8; N] {
     array
 }
 
-/// Checks a frame's header against its row: all that both say must be the same.
+/// Checks a frame's header against its row: all that both say must be the same. Where the row's word for the codec is
+/// unknown, so must the header's number be.
 ///
 /// # Errors
 /// [`IndexError::Damaged`] with what differs.
 pub fn check_header(row: &BlockRow, header: &FrameHeader) -> Result<()> {
-    let from_header = BlockRow::of(header, row.offset);
+    let mut from_header = BlockRow::of(header, row.offset);
+    if row.codec == CODEC_UNKNOWN && usize::from(header.codec) >= CODECS.len() {
+        from_header.codec = CODEC_UNKNOWN;
+    }
     if from_header == *row {
         return Ok(());
     }

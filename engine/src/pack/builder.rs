@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use carrack_backends::read::choose::{IoChoice, ReadOptions};
 
 use super::{Dedup, Packer};
-use crate::codec::Codec;
+use crate::codec::{Codec, FilterChoice};
 use crate::control::Control;
 use crate::plan::Order;
 
@@ -18,6 +18,7 @@ impl Packer {
             inputs: Vec::new(),
             base_dir: None,
             codec: Codec::Zstd { level: 3 },
+            filter: FilterChoice::Auto,
             block_size: None,
             dedup: None,
             chunk_size: None,
@@ -54,6 +55,13 @@ impl Packer {
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
+        self
+    }
+
+    /// Whether blocks are filtered before they are compressed.
+    #[must_use]
+    pub fn filter(mut self, filter: FilterChoice) -> Self {
+        self.filter = filter;
         self
     }
 

@@ -42,7 +42,7 @@ use serde_json::{Map, Value};
 pub use error::PipelineError;
 pub use pending::bytes_for as pending_bytes;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, FilterChoice};
 use crate::container::id::ArchiveId;
 use crate::control::{Control, Warning};
 use crate::dedup::PieceSizes;
@@ -65,6 +65,8 @@ pub struct Job {
     pub plan: Plan,
     /// How blocks are compressed.
     pub codec: Codec,
+    /// Whether they are filtered before.
+    pub filter: FilterChoice,
     /// Uncompressed size of a block at most, bytes.
     pub block_size: u32,
     /// Number of slots.
@@ -205,7 +207,7 @@ fn start_workers(job: &Arc<Job>, ring: &Arc<SlotRing>) -> Result<Shared, Pipelin
         .thread_name(|number| format!("carrack-work-{number}"))
         .build()
         .map_err(|error| PipelineError::Start("the worker threads", io::Error::other(error)))?;
-    let workers = (0..job.threads).map(|_| Worker::new(job.codec, job.clock));
+    let workers = (0..job.threads).map(|_| Worker::new(job.codec, job.filter, job.clock));
     let workers = workers.collect::<Result<Vec<_>, _>>();
     let workers = workers.map_err(|error| PipelineError::Settings(error.to_string()))?;
     // Every load, every frame, as many batches of rows, the reader's end.

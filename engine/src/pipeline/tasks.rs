@@ -5,7 +5,7 @@ use carrack_backends::arena::Lease;
 use super::Job;
 use super::load::{Content, Load, Piece};
 use super::shared::{Event, Shared};
-use crate::codec::{Codec, CodecError, CodecId, Encoded, Encoder};
+use crate::codec::{Codec, CodecError, CodecId, Encoded, Encoder, FilterChoice, Filters};
 use crate::container::frame::{FrameHeader, FrameKind, HEADER_LEN, digest_of};
 use crate::container::id::ArchiveId;
 use crate::dedup::PieceSizes;
@@ -25,9 +25,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(codec: Codec, clock: Clock) -> Result<Self, CodecError> {
+    pub(super) fn new(codec: Codec, filter: FilterChoice, clock: Clock) -> Result<Self, CodecError> {
         Ok(Self {
-            encoder: Encoder::new(codec)?,
+            encoder: Encoder::with_filter(codec, filter)?,
             directory_encoder: Encoder::new(DIRECTORY_CODEC)?,
             recorder: Recorder::new(clock),
         })
@@ -101,17 +101,17 @@ impl Frame {
         let directory = worker.directory_encoder.encode(&self.directory, &mut self.directory_stored)?;
         let raw = self.lease.as_ref().map_or(&[][..], |lease| &lease[..self.raw_len]);
         let payload = worker.encoder.encode(raw, &mut self.payload[..raw.len()])?;
-        let (codec, stored_len) = match payload {
-            Encoded::Stored => (CodecId::STORE, raw.len()),
-            Encoded::Compressed { codec, len } => {
+        let (codec, filters, stored_len) = match payload {
+            Encoded::Stored => (CodecId::STORE, Filters::NONE, raw.len()),
+            Encoded::Compressed { codec, filters, len } => {
                 // The raw bytes are done with: their slot can be filled again.
                 self.lease = None;
-                (codec, len)
+                (codec, filters, len)
             }
         };
         let (directory_codec, directory_stored_len) = match directory {
             Encoded::Stored => (CodecId::STORE, self.directory.len()),
-            Encoded::Compressed { codec, len } => (codec, len),
+            Encoded::Compressed { codec, len, .. } => (codec, len),
         };
         let mut header = FrameHeader {
             archive_id,
@@ -119,7 +119,7 @@ impl Frame {
             kind: if self.raw_len == 0 { FrameKind::Table } else { FrameKind::Block },
             codec: codec.0,
             directory_codec: directory_codec.0,
-            filters: [0; 4],
+            filters: filters.0,
             raw_len: len32(self.raw_len),
             stored_len: len32(stored_len),
             directory_raw_len: len32(self.directory.len()),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::codec::{CodecError, CodecId, Decoder};
+use crate::codec::{CodecError, CodecId, Decoder, Filters, Form};
 use crate::container::error::ContainerError;
 use crate::container::frame::{FrameHeader, HEADER_LEN, digest_of};
 use crate::container::id::ArchiveId;
@@ -93,6 +93,16 @@ pub struct Proved<'a> {
 }
 
 impl<'a> Proved<'a> {
+    /// How the block is stored.
+    fn form(&self) -> Form {
+        Form { codec: CodecId(self.header.codec), filters: Filters(self.header.filters) }
+    }
+
+    /// Whether the payload is the block itself.
+    fn is_plain(&self) -> bool {
+        self.form() == Form::from(CodecId::STORE)
+    }
+
     /// The uncompressed block: borrowed where it was stored as it is, else decoded into `buffer`.
     ///
     /// # Errors
@@ -101,7 +111,7 @@ impl<'a> Proved<'a> {
     where
         'a: 'b,
     {
-        if self.header.codec == CodecId::STORE.0 {
+        if self.is_plain() {
             return Ok(self.payload);
         }
         let len = self.header.raw_len as usize;
@@ -109,7 +119,7 @@ impl<'a> Proved<'a> {
             buffer.resize(len, 0);
         }
         let out = &mut buffer[..len];
-        decoder.decode(CodecId(self.header.codec), self.payload, out).map_err(FrameError::Codec)?;
+        decoder.decode(self.form(), self.payload, out).map_err(FrameError::Codec)?;
         Ok(out)
     }
 
@@ -121,7 +131,7 @@ impl<'a> Proved<'a> {
     where
         'a: 'b,
     {
-        if self.header.codec == CodecId::STORE.0 {
+        if self.is_plain() {
             return Ok(&self.payload[..len]);
         }
         if len == self.header.raw_len as usize {
@@ -131,8 +141,8 @@ impl<'a> Proved<'a> {
             buffer.resize(len, 0);
         }
         let out = &mut buffer[..len];
-        let (codec, raw_len) = (CodecId(self.header.codec), self.header.raw_len as usize);
-        decoder.decode_prefix(codec, self.payload, raw_len, out).map_err(FrameError::Codec)?;
+        let raw_len = self.header.raw_len as usize;
+        decoder.decode_prefix(self.form(), self.payload, raw_len, out).map_err(FrameError::Codec)?;
         Ok(out)
     }
 
