@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use carrack_backends::read::choose::IoChoice;
 use carrack_engine::codec::FilterChoice;
+use carrack_engine::pack::Dedup;
 use carrack_engine::plan::Order;
 use carrack_engine::profile::Profile;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
@@ -80,25 +81,33 @@ pub(crate) struct PackArgs {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// Compressor of the blocks
-    #[arg(long, value_enum, default_value_t = CodecName::Zstd, help_heading = "Compression")]
-    pub(crate) codec: CodecName,
+    /// What matters most: fast, balanced, small, smallest or random; what is set besides goes before it
+    #[arg(long, value_name = "PROFILE", default_value_t = Profile::Balanced, help_heading = "Compression")]
+    pub(crate) profile: Profile,
 
-    /// Level of zstd, -7 (fastest) to 22 (smallest) [default: 3]
+    /// Compressor of the blocks [default: zstd]
+    #[arg(long, value_enum, value_name = "CODEC", help_heading = "Compression")]
+    pub(crate) codec: Option<CodecName>,
+
+    /// Level of zstd, -7 (fastest) to 22 (smallest) [default: 3, or the profile's]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Compression")]
     #[arg(value_parser = clap::value_parser!(i32).range(-7..=22))]
     pub(crate) level: Option<i32>,
 
     /// What is compressed, and decoded, as one: a power of two from 4KiB to 64MiB [default: 1MiB, from
-    /// level 6 on 4MiB]
+    /// level 6 on 4MiB, or the profile's]
     #[arg(long, value_name = "SIZE", value_parser = size::parse_u32, help_heading = "Compression")]
     pub(crate) block_size: Option<u32>,
 
-    /// Whether blocks are filtered before they are compressed
-    #[arg(long, value_enum, default_value_t = FilterName::Auto, help_heading = "Compression")]
-    pub(crate) filter: FilterName,
+    /// Reading one byte decodes no more than this: makes the blocks of the profile smaller where need be
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Compression")]
+    pub(crate) max_block_decode: Option<u64>,
 
-    /// Store equal contents once [default: file, from level 6 on chunk]
+    /// Whether blocks are filtered before they are compressed [default: auto]
+    #[arg(long, value_enum, value_name = "WHETHER", help_heading = "Compression")]
+    pub(crate) filter: Option<FilterName>,
+
+    /// Store equal contents once [default: file, from level 6 on chunk, or the profile's]
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Compression")]
     pub(crate) dedup: Option<DedupName>,
 
@@ -111,9 +120,10 @@ pub(crate) struct PackArgs {
     #[arg(long, conflicts_with = "dedup", help_heading = "Compression")]
     pub(crate) no_dedup: bool,
 
-    /// Order in which contents are stored; what resembles its neighbours compresses better
-    #[arg(long, value_enum, default_value_t = OrderName::Path, help_heading = "Compression")]
-    pub(crate) order: OrderName,
+    /// Order in which contents are stored; what resembles its neighbours compresses better [default: path, or the
+    /// profile's]
+    #[arg(long, value_enum, value_name = "ORDER", help_heading = "Compression")]
+    pub(crate) order: Option<OrderName>,
 
     /// Leave out what matches these patterns; may be given several times
     // One pattern an occurrence: a list would swallow the inputs behind it.
@@ -406,6 +416,16 @@ pub(crate) enum DedupName {
     File,
     /// Store equal pieces of files once: for trees with near-copies
     Chunk,
+}
+
+impl From<DedupName> for Dedup {
+    fn from(name: DedupName) -> Self {
+        match name {
+            DedupName::None => Dedup::None,
+            DedupName::File => Dedup::File,
+            DedupName::Chunk => Dedup::Chunk,
+        }
+    }
 }
 
 /// Names of the orders.

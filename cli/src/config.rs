@@ -9,16 +9,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use carrack_backends::read::choose::IoChoice;
-use carrack_engine::codec::{Codec, FilterChoice};
+use carrack_engine::codec::Codec;
 use carrack_engine::control::Escaped;
 use carrack_engine::error::{Error, ErrorKind, Result};
 use carrack_engine::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
 use carrack_engine::pack::{Dedup, Packer};
-use carrack_engine::plan::Order;
+use carrack_engine::profile::{Choice, Dials};
 use clap::ValueEnum;
 use globset::Glob;
 
-use crate::args::{CodecName, DedupName, IoName, PackArgs};
+use crate::args::{CodecName, IoName, PackArgs};
 use crate::size::Human;
 
 /// Where an archive goes.
@@ -36,14 +36,10 @@ pub(crate) struct Pack {
     pub(crate) inputs: Vec<PathBuf>,
     pub(crate) base_dir: Option<PathBuf>,
     pub(crate) target: Target,
-    pub(crate) codec: Codec,
-    pub(crate) filter: FilterChoice,
-    /// Bytes.
-    pub(crate) block_size: u32,
-    pub(crate) dedup: Dedup,
-    /// Bytes.
-    pub(crate) chunk_size: Option<u32>,
-    pub(crate) order: Order,
+    /// The profile, and what was set beside it.
+    pub(crate) choice: Choice,
+    /// What that comes to.
+    pub(crate) dials: Dials,
     pub(crate) io: IoChoice,
     pub(crate) readers: Option<usize>,
     pub(crate) depth: Option<u32>,
@@ -68,9 +64,8 @@ impl Pack {
     /// Of kind `Usage` for flags that make no sense, of kind `Input` for a file of patterns that cannot be read.
     pub(crate) fn resolve(args: PackArgs) -> Result<Self> {
         let target = target(&args)?;
-        let codec = codec(args.codec, args.level)?;
-        let block_size = block_size(args.block_size, codec)?;
-        let dedup = dedup(&args, codec)?;
+        let choice = choice(&args)?;
+        let dials = choice.dials()?;
         check_io(&args)?;
         let mut exclude = Vec::with_capacity(args.exclude.len());
         for pattern in &args.exclude {
@@ -83,12 +78,8 @@ impl Pack {
             inputs: args.inputs,
             base_dir: args.directory,
             target,
-            codec,
-            filter: args.filter.into(),
-            block_size,
-            dedup,
-            chunk_size: args.chunk_size,
-            order: args.order.into(),
+            choice,
+            dials,
             io: args.io.unwrap_or(IoName::Auto).into(),
             readers: args.readers.map(Into::into),
             depth: args.depth.map(Into::into),
@@ -107,11 +98,7 @@ impl Pack {
     /// The engine's builder with all of this in it.
     pub(crate) fn packer(&self) -> Packer {
         let mut packer = Packer::new()
-            .codec(self.codec)
-            .filter(self.filter)
-            .block_size(self.block_size)
-            .dedup(self.dedup)
-            .order(self.order)
+            .choice(self.choice)
             .io(self.io)
             .direct(self.direct)
             .memory_limit(self.memory_limit)
@@ -119,9 +106,6 @@ impl Pack {
             .one_file_system(self.one_file_system)
             .force(self.force)
             .sync(self.sync);
-        if let Some(bytes) = self.chunk_size {
-            packer = packer.chunk_size(bytes);
-        }
         for input in &self.inputs {
             packer = packer.input(input);
         }
@@ -151,17 +135,22 @@ impl Pack {
         fn or_auto<T: ToString>(value: Option<T>) -> String {
             value.map_or_else(|| "auto".to_owned(), |value| value.to_string())
         }
-        let codec = match self.codec {
+        let Dials { codec, filter, block_size, dedup, chunk_size, order } = self.dials;
+        let codec = match codec {
             Codec::Store => "store".to_owned(),
             Codec::Lz4 => "lz4".to_owned(),
             Codec::Zstd { level } => format!("zstd level {level}"),
         };
+        let pieces = match (dedup, chunk_size) {
+            (Dedup::Chunk, Some(bytes)) => format!(" of {}", Human(bytes.into())),
+            _ => String::new(),
+        };
         format!(
-            "codec {codec}, filter {}, block {}, dedup {}, order {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
-            self.filter,
-            Human(self.block_size.into()),
-            self.dedup.name(),
-            self.order.name(),
+            "profile {}, codec {codec}, filter {filter}, block {}, dedup {}{pieces}, order {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
+            self.choice.profile,
+            Human(block_size.into()),
+            dedup.name(),
+            order.name(),
             self.io,
             or_auto(self.readers),
             or_auto(self.depth),
@@ -203,38 +192,46 @@ fn target(args: &PackArgs) -> Result<Target> {
     }
 }
 
-fn codec(name: CodecName, level: Option<i32>) -> Result<Codec> {
+/// The profile and the dials that were set, each checked for itself.
+fn choice(args: &PackArgs) -> Result<Choice> {
+    let dedup = match args.dedup {
+        _ if args.no_dedup => Some(Dedup::None),
+        dedup => dedup.map(Into::into),
+    };
+    if let (Some(dedup @ (Dedup::None | Dedup::File)), Some(_)) = (dedup, args.chunk_size) {
+        return Err(usage(format!(
+            "--chunk-size goes with --dedup chunk: with --dedup {} no file is cut",
+            dedup.name()
+        )));
+    }
+    if let Some(bytes) = args.block_size
+        && !(bytes.is_power_of_two() && (BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&bytes))
+    {
+        return Err(usage(format!("--block-size: expected a power of two from 4KiB to 64MiB, found {bytes} bytes")));
+    }
+    Ok(Choice {
+        profile: args.profile,
+        codec: codec(args.codec, args.level)?,
+        filter: args.filter.map(Into::into),
+        block_size: args.block_size,
+        max_block_decode: args.max_block_decode,
+        dedup,
+        chunk_size: args.chunk_size,
+        order: args.order.map(Into::into),
+    })
+}
+
+/// What was asked for; a level alone is one of zstd.
+fn codec(name: Option<CodecName>, level: Option<i32>) -> Result<Option<Codec>> {
+    if name.is_none() && level.is_none() {
+        return Ok(None);
+    }
+    let name = name.unwrap_or(CodecName::Zstd);
     let word = name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     if level.is_some() && name != CodecName::Zstd {
         return Err(usage(format!("--level belongs to --codec zstd; {word} has no levels")));
     }
-    Codec::parse(&word, level).map_err(|what| usage(format!("--codec: {what}")))
-}
-
-/// What is stored once.
-fn dedup(args: &PackArgs, codec: Codec) -> Result<Dedup> {
-    let dedup = match args.dedup {
-        _ if args.no_dedup => Dedup::None,
-        Some(DedupName::None) => Dedup::None,
-        Some(DedupName::File) => Dedup::File,
-        Some(DedupName::Chunk) => Dedup::Chunk,
-        // Who says how long pieces are wants pieces.
-        None if args.chunk_size.is_some() => Dedup::Chunk,
-        None => Dedup::default_for(codec),
-    };
-    if dedup != Dedup::Chunk && args.chunk_size.is_some() {
-        let what = format!("--chunk-size goes with --dedup chunk: with --dedup {} no file is cut", dedup.name());
-        return Err(Error::new(ErrorKind::Usage, what));
-    }
-    Ok(dedup)
-}
-
-fn block_size(bytes: Option<u32>, codec: Codec) -> Result<u32> {
-    let bytes = bytes.unwrap_or_else(|| codec.block_size_default());
-    if bytes.is_power_of_two() && (BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&bytes) {
-        return Ok(bytes);
-    }
-    Err(usage(format!("--block-size: expected a power of two from 4KiB to 64MiB, found {bytes} bytes")))
+    Codec::parse(&word, level).map(Some).map_err(|what| usage(format!("--codec: {what}")))
 }
 
 fn check_io(args: &PackArgs) -> Result<()> {
@@ -304,6 +301,7 @@ fn parse_patterns(reader: &mut dyn BufRead, name: &str, patterns: &mut Vec<Strin
 
 #[cfg(test)]
 mod tests {
+    use carrack_engine::plan::Order;
     use clap::Parser;
 
     use super::*;
@@ -338,8 +336,8 @@ mod tests {
 
     #[test]
     fn levels_belong_to_zstd() {
-        assert_eq!(resolve(&["a", "-o", "-", "--level", "-7"]).unwrap().codec, Codec::Zstd { level: -7 });
-        assert_eq!(resolve(&["a", "-o", "-", "--codec", "lz4"]).unwrap().codec, Codec::Lz4);
+        assert_eq!(resolve(&["a", "-o", "-", "--level", "-7"]).unwrap().dials.codec, Codec::Zstd { level: -7 });
+        assert_eq!(resolve(&["a", "-o", "-", "--codec", "lz4"]).unwrap().dials.codec, Codec::Lz4);
         assert!(complaint(&["a", "-o", "-", "--codec", "lz4", "--level", "3"]).contains("lz4 has no levels"));
         assert!(complaint(&["a", "-o", "-", "--codec", "store", "--level", "3"]).contains("store has no levels"));
     }
@@ -365,17 +363,30 @@ mod tests {
 
     #[test]
     fn both_ways_to_switch_deduplication_off_do() {
-        assert_eq!(resolve(&["a", "-o", "-"]).unwrap().dedup, Dedup::File);
-        assert_eq!(resolve(&["a", "-o", "-", "--no-dedup"]).unwrap().dedup, Dedup::None);
-        assert_eq!(resolve(&["a", "-o", "-", "--dedup", "none"]).unwrap().dedup, Dedup::None);
+        assert_eq!(resolve(&["a", "-o", "-"]).unwrap().dials.dedup, Dedup::File);
+        assert_eq!(resolve(&["a", "-o", "-", "--no-dedup"]).unwrap().dials.dedup, Dedup::None);
+        assert_eq!(resolve(&["a", "-o", "-", "--dedup", "none"]).unwrap().dials.dedup, Dedup::None);
     }
 
     #[test]
     fn contents_are_ordered_by_path_unless_asked_otherwise() {
-        assert_eq!(resolve(&["a", "-o", "-"]).unwrap().order, Order::Path);
+        assert_eq!(resolve(&["a", "-o", "-"]).unwrap().dials.order, Order::Path);
         let similar = resolve(&["a", "-o", "-", "--order", "similar"]).unwrap();
-        assert_eq!(similar.order, Order::Similar);
+        assert_eq!(similar.dials.order, Order::Similar);
         assert!(similar.describe().contains("order similar"), "{}", similar.describe());
+    }
+
+    #[test]
+    fn a_profile_sets_what_was_not_set() {
+        let small = resolve(&["a", "-o", "-", "--profile", "small", "--level", "5"]).unwrap();
+        let Dials { codec, dedup, order, .. } = small.dials;
+        assert_eq!((codec, dedup, order), (Codec::Zstd { level: 5 }, Dedup::Chunk, Order::Type));
+        assert!(small.describe().starts_with("profile small, codec zstd level 5"), "{}", small.describe());
+        let random = resolve(&["a", "-o", "-", "--profile", "random", "--max-block-decode", "20k"]).unwrap();
+        assert_eq!(random.dials.block_size, 16 << 10);
+        let text = complaint(&["a", "-o", "-", "--block-size", "1MiB", "--max-block-decode", "64k"]);
+        assert!(text.contains("at most 65536 may have to be decoded"), "{text}");
+        assert!(complaint(&["a", "-o", "-", "--dedup", "file", "--chunk-size", "8k"]).contains("--dedup chunk"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use carrack_backends::path::PathId;
 use rustix::fs::{Mode, OFlags};
 
-use crate::codec::{Codec, CodecError, Encoded, Encoder};
+use crate::codec::{Codec, CodecError, Encoded, Encoder, FilterChoice};
 use crate::digest::Digest;
 use crate::entry::{Entries, Kind};
 use crate::plan::{Chunk, Plan};
@@ -72,6 +72,8 @@ pub struct Estimate {
 pub struct Settings {
     /// How blocks are compressed.
     pub codec: Codec,
+    /// How they are filtered before that.
+    pub filter: FilterChoice,
     /// Whether equal files are stored once.
     pub dedup: bool,
     /// Threads that hash and compress, at least 1.
@@ -160,7 +162,7 @@ fn measure(
     let next = AtomicUsize::new(0);
     let drawn = Mutex::new(Vec::new());
     let work = || -> Result<(), CodecError> {
-        let mut encoder = Encoder::new(settings.codec)?;
+        let mut encoder = Encoder::with_filter(settings.codec, settings.filter)?;
         let mut raw = vec![0; plan.block_size() as usize];
         let mut out = vec![0; plan.block_size() as usize];
         loop {

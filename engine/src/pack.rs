@@ -13,7 +13,6 @@ use carrack_backends::sink::{self, AppendSink, FileSinkOptions, StreamSink};
 use serde_json::{Map, Value};
 
 use crate::budget::{Settings, Tables, Wish};
-use crate::codec::{Codec, FilterChoice};
 use crate::container::head::HEAD;
 use crate::container::id::{ArchiveId, ArchiveIdHasher};
 use crate::control::{Cancel, Control, Progress, Stage, Warning};
@@ -22,9 +21,9 @@ use crate::digest::Digest;
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::IndexWriter;
-use crate::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
 use crate::pipeline::{self, Job, PipelineError};
 use crate::plan::{Files, Order, Plan, PlanOptions};
+use crate::profile::{Choice, Dials};
 use crate::scan;
 use crate::stages::{Clock, Stages};
 use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
@@ -58,12 +57,7 @@ pub use sharing::Dedup;
 pub struct Packer {
     inputs: Vec<PathBuf>,
     base_dir: Option<PathBuf>,
-    codec: Codec,
-    filter: FilterChoice,
-    block_size: Option<u32>,
-    dedup: Option<Dedup>,
-    chunk_size: Option<u32>,
-    order: Order,
+    choice: Choice,
     read: ReadOptions,
     slots: Option<u32>,
     slot_size: Option<u32>,
@@ -161,14 +155,14 @@ impl Packer {
         mut notes: Vec<String>,
         mut sink: Box<dyn AppendSink>,
     ) -> Result<PackReport> {
-        self.check()?;
-        let wish = self.wish();
+        let dials = self.check()?;
+        let wish = self.wish(&dials);
         wish.check()?;
         let Walked { entries, problems, left_out, .. } = self.walk(&*sink, &wish)?;
         let mut warnings: Vec<Warning> =
             problems.into_iter().map(|problem| Warning::new(&problem.path, problem.what.to_string())).collect();
         let plan = self.plan(&entries, &wish)?;
-        let mut pieces = self.dedup_or_default().pieces(self.chunk_size, plan.data_bytes())?;
+        let mut pieces = dials.dedup.pieces(dials.chunk_size, plan.data_bytes())?;
         if let Some(sizes) = pieces {
             let (sizes, note) = sharing::within(&wish, sizes, &entries, &plan);
             notes.extend(note);
@@ -177,7 +171,7 @@ impl Packer {
         let tables = Tables::of(&entries, &plan, &wish, pieces);
         let settings = wish.settings(&tables)?;
         notes.extend(wish.note(&tables, &settings));
-        let job = self.job(entries, plan, pieces, &settings);
+        let job = self.job(&dials, entries, plan, pieces, &settings);
         let backend_name = backend.caps().name;
         let Settings { slots, slot_size, threads, .. } = settings;
 
@@ -215,27 +209,11 @@ impl Packer {
         })
     }
 
-    fn block_size_or_default(&self) -> u32 {
-        self.block_size.unwrap_or_else(|| self.codec.block_size_default())
-    }
-
-    fn dedup_or_default(&self) -> Dedup {
-        self.dedup.unwrap_or_else(|| Dedup::default_for(self.codec))
-    }
-
-    fn check(&self) -> Result<()> {
-        self.dedup_or_default().pieces(self.chunk_size, 0)?;
-        let size = self.block_size_or_default();
-        if !size.is_power_of_two() || !(BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&size) {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("a block size of {size} bytes: it must be a power of two from 4 KiB to 64 MiB"),
-            ));
-        }
+    fn check(&self) -> Result<Dials> {
         if self.inputs.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "there is nothing to pack: name a file or folder"));
         }
-        Ok(())
+        self.choice.dials()
     }
 
     fn walk(&self, sink: &dyn AppendSink, wish: &Wish) -> Result<Walked> {
@@ -269,12 +247,12 @@ impl Packer {
 
     /// What is read in which order, which may take a look at every file.
     fn plan(&self, entries: &Entries, wish: &Wish) -> Result<Plan> {
-        let options = PlanOptions { block_size: self.block_size_or_default() };
-        if self.order != Order::Path {
+        let options = PlanOptions { block_size: wish.block_size };
+        if wish.order != Order::Path {
             // What does not fit is known before the work.
             wish.settings(&Tables::of_order(entries, wish))?;
         }
-        let files = match self.order {
+        let files = match wish.order {
             Order::Path => None,
             Order::Type => Some(Files::by_type(entries)),
             Order::Similar => Some(self.by_likeness(entries)?),
@@ -304,14 +282,14 @@ impl Packer {
         Ok(Files::by_likeness(by_path, &sketches.ok_or_else(cancelled)?))
     }
 
-    fn wish(&self) -> Wish {
+    fn wish(&self, dials: &Dials) -> Wish {
         Wish {
             limit: self.memory_limit,
-            codec: self.codec,
-            filter: self.filter,
-            block_size: self.block_size_or_default(),
-            dedup: self.dedup_or_default() != Dedup::None,
-            order: self.order,
+            codec: dials.codec,
+            filter: dials.filter,
+            block_size: dials.block_size,
+            dedup: dials.dedup != Dedup::None,
+            order: dials.order,
             slots: self.slots,
             slot_size: self.slot_size,
             threads: self.threads.map(at_most_useful),
@@ -319,21 +297,21 @@ impl Packer {
         }
     }
 
-    fn job(&self, entries: Entries, plan: Plan, pieces: Option<PieceSizes>, settings: &Settings) -> Job {
-        let options = self.options(pieces);
+    fn job(&self, dials: &Dials, entries: Entries, plan: Plan, pieces: Option<PieceSizes>, settings: &Settings) -> Job {
+        let options = options(dials, pieces);
         let archive_id = archive_id(&options, &entries);
         let &Settings { slots, slot_size, frames, threads, .. } = settings;
         Job {
             entries: Arc::new(entries),
             plan,
-            codec: self.codec,
-            filter: self.filter,
-            block_size: self.block_size_or_default(),
+            codec: dials.codec,
+            filter: dials.filter,
+            block_size: dials.block_size,
             slots,
             slot_size,
             frames,
             threads,
-            dedup: self.dedup_or_default() != Dedup::None,
+            dedup: dials.dedup != Dedup::None,
             pieces,
             archive_id,
             options,
@@ -341,29 +319,25 @@ impl Packer {
             clock: Clock::new(self.stats),
         }
     }
+}
 
-    /// The options that the archive's bytes depend on, as they stand in its manifest.
-    fn options(&self, pieces: Option<PieceSizes>) -> Map<String, Value> {
-        let level = match self.codec {
-            Codec::Zstd { level } => Some(level),
-            Codec::Store | Codec::Lz4 => None,
-        };
-        let mut options = Map::from_iter([
-            ("block_size".to_owned(), self.block_size_or_default().into()),
-            ("codec".to_owned(), self.codec.id().name().into()),
-            ("dedup".to_owned(), self.dedup_or_default().name().into()),
-            ("filter".to_owned(), self.filter.to_string().into()),
-            ("level".to_owned(), level.into()),
-        ]);
-        if let Some(sizes) = pieces {
-            options.insert("chunk_size".to_owned(), sizes.mean().into());
-        }
-        // What is by path says nothing of it, as before there was a choice.
-        if self.order != Order::Path {
-            options.insert("order".to_owned(), self.order.name().into());
-        }
-        options
+/// The options that the archive's bytes depend on, as they stand in its manifest.
+fn options(dials: &Dials, pieces: Option<PieceSizes>) -> Map<String, Value> {
+    let mut options = Map::from_iter([
+        ("block_size".to_owned(), dials.block_size.into()),
+        ("codec".to_owned(), dials.codec.id().name().into()),
+        ("dedup".to_owned(), dials.dedup.name().into()),
+        ("filter".to_owned(), dials.filter.to_string().into()),
+        ("level".to_owned(), dials.codec.level().into()),
+    ]);
+    if let Some(sizes) = pieces {
+        options.insert("chunk_size".to_owned(), sizes.mean().into());
     }
+    // What is by path says nothing of it, as before there was a choice.
+    if dials.order != Order::Path {
+        options.insert("order".to_owned(), dials.order.name().into());
+    }
+    options
 }
 
 /// As many threads as the process may use at once.

@@ -6,8 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, FilterChoice};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
 use crate::pack::Dedup;
+use crate::plan::Order;
 
 /// What matters most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -43,8 +46,7 @@ impl Profile {
     }
 
     /// How blocks are compressed.
-    #[must_use]
-    pub fn codec(self) -> Codec {
+    fn codec(self) -> Codec {
         let level = match self {
             Profile::Fast => 1,
             Profile::Balanced => 3,
@@ -56,8 +58,7 @@ impl Profile {
     }
 
     /// Uncompressed size of a block at most, bytes, with blocks compressed by `codec`.
-    #[must_use]
-    pub fn block_size(self, codec: Codec) -> u32 {
+    fn block_size(self, codec: Codec) -> u32 {
         match self {
             Profile::Fast | Profile::Balanced => codec.block_size_default(),
             Profile::Small => 8 << 20,
@@ -67,13 +68,103 @@ impl Profile {
     }
 
     /// What is stored once, with blocks compressed by `codec`.
-    #[must_use]
-    pub fn dedup(self, codec: Codec) -> Dedup {
+    fn dedup(self, codec: Codec) -> Dedup {
         match self {
             Profile::Fast | Profile::Random => Dedup::File,
             Profile::Balanced => Dedup::default_for(codec),
             Profile::Small | Profile::Smallest => Dedup::Chunk,
         }
+    }
+
+    /// In which order contents are stored.
+    fn order(self) -> Order {
+        match self {
+            Profile::Fast | Profile::Balanced | Profile::Random => Order::Path,
+            Profile::Small => Order::Type,
+            Profile::Smallest => Order::Similar,
+        }
+    }
+}
+
+/// Everything that shapes the bytes of an archive besides what is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dials {
+    /// How blocks are compressed.
+    pub codec: Codec,
+    /// How they are filtered before that.
+    pub filter: FilterChoice,
+    /// Uncompressed size of a block at most, bytes: a power of two within the limits of the format.
+    pub block_size: u32,
+    /// What is stored once.
+    pub dedup: Dedup,
+    /// Mean length of the pieces with [`Dedup::Chunk`], bytes; by the amount of contents when `None`.
+    pub chunk_size: Option<u32>,
+    /// In which order contents are stored.
+    pub order: Order,
+}
+
+/// A profile, and the dials that were set by hand: they go before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// What is not set follows from this.
+    pub profile: Profile,
+    /// [`Dials::codec`].
+    pub codec: Option<Codec>,
+    /// [`Dials::filter`].
+    pub filter: Option<FilterChoice>,
+    /// [`Dials::block_size`].
+    pub block_size: Option<u32>,
+    /// How many bytes may have to be decoded for any one byte, at most: bounds the block size of the profile.
+    pub max_block_decode: Option<u64>,
+    /// [`Dials::dedup`].
+    pub dedup: Option<Dedup>,
+    /// [`Dials::chunk_size`].
+    pub chunk_size: Option<u32>,
+    /// [`Dials::order`].
+    pub order: Option<Order>,
+}
+
+impl Choice {
+    /// All dials, checked against one another.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a block size that cannot be or is more than may be decoded, and for a chunk size that cannot be
+    /// or goes with nothing.
+    pub fn dials(&self) -> Result<Dials> {
+        let codec = self.codec.unwrap_or_else(|| self.profile.codec());
+        // Who says how long pieces are wants pieces.
+        let dedup = self.chunk_size.map_or_else(|| self.profile.dedup(codec), |_| Dedup::Chunk);
+        let dials = Dials {
+            codec,
+            filter: self.filter.unwrap_or_default(),
+            block_size: self.block_size(codec)?,
+            dedup: self.dedup.unwrap_or(dedup),
+            chunk_size: self.chunk_size,
+            order: self.order.unwrap_or_else(|| self.profile.order()),
+        };
+        dials.dedup.pieces(dials.chunk_size, 0)?;
+        Ok(dials)
+    }
+
+    fn block_size(&self, codec: Codec) -> Result<u32> {
+        let usage = |text: String| Err(Error::new(ErrorKind::Usage, text));
+        let most = self.max_block_decode.unwrap_or(u64::MAX);
+        if most < BLOCK_SIZE_MIN.into() {
+            return usage(format!("at most {most} bytes to decode: a block has at least 4 KiB"));
+        }
+        let Some(size) = self.block_size else {
+            let size = self.profile.block_size(codec);
+            // The largest power of two that is not more.
+            let most = u32::try_from(most).unwrap_or(u32::MAX);
+            return Ok(size.min(1 << most.ilog2()));
+        };
+        if !size.is_power_of_two() || !(BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&size) {
+            return usage(format!("a block size of {size} bytes: it must be a power of two from 4 KiB to 64 MiB"));
+        }
+        if u64::from(size) > most {
+            return usage(format!("a block size of {size} bytes, of which at most {most} may have to be decoded"));
+        }
+        Ok(size)
     }
 }
 
@@ -98,7 +189,7 @@ impl std::error::Error for UnknownProfile {}
 impl FromStr for Profile {
     type Err = UnknownProfile;
 
-    fn from_str(name: &str) -> Result<Self, UnknownProfile> {
+    fn from_str(name: &str) -> std::result::Result<Self, UnknownProfile> {
         let found = Profile::ALL.into_iter().find(|profile| profile.name() == name);
         found.ok_or_else(|| UnknownProfile(name.to_owned()))
     }
@@ -115,5 +206,36 @@ mod tests {
         }
         let error = "tiny".parse::<Profile>().unwrap_err().to_string();
         assert!(error.contains("\"tiny\"") && Profile::ALL.iter().all(|profile| error.contains(profile.name())));
+    }
+
+    #[test]
+    fn what_is_set_by_hand_goes_before_the_profile() {
+        let profile = |profile| Choice { profile, ..Choice::default() };
+        for name in Profile::ALL {
+            let all = profile(name).dials().unwrap();
+            let level = Choice { codec: Some(Codec::Zstd { level: 2 }), ..profile(name) }.dials().unwrap();
+            assert_eq!(level.codec.level(), Some(2));
+            let by_hand = Choice { dedup: Some(Dedup::None), order: Some(Order::Path), ..profile(name) };
+            let by_hand = Choice { block_size: Some(1 << 15), ..by_hand }.dials().unwrap();
+            assert_eq!(by_hand, Dials { dedup: Dedup::None, order: Order::Path, block_size: 1 << 15, ..all });
+        }
+        let pieces = Choice { chunk_size: Some(4096), ..Choice::default() }.dials().unwrap();
+        assert_eq!(pieces.dedup, Dedup::Chunk);
+    }
+
+    #[test]
+    fn what_may_be_decoded_bounds_the_block() {
+        let bound = |most, block_size| {
+            let choice =
+                Choice { profile: Profile::Small, max_block_decode: Some(most), block_size, ..Choice::default() };
+            choice.dials().map(|dials| dials.block_size)
+        };
+        for (most, size) in [(4096, 4096), (100_000, 65_536), (1 << 20, 1 << 20), (u64::MAX, 8 << 20)] {
+            assert_eq!(bound(most, None).unwrap(), size);
+        }
+        assert_eq!(bound(1 << 20, Some(1 << 20)).unwrap(), 1 << 20);
+        for (most, size) in [(4095, None), (1 << 20, Some(1 << 21)), (u64::MAX, Some(3 << 20))] {
+            assert_eq!(bound(most, size).unwrap_err().kind(), ErrorKind::Usage);
+        }
     }
 }

@@ -10,7 +10,7 @@ use carrack_engine::error::{Error, ErrorKind, Result};
 use carrack_engine::estimate::{self, Estimate, Interval, Settings};
 use carrack_engine::pack::Dedup;
 use carrack_engine::plan::{Plan, PlanOptions};
-use carrack_engine::profile::Profile;
+use carrack_engine::profile::{Choice, Dials, Profile};
 use carrack_engine::walk::{self, Input, WalkError, WalkOptions, Walked};
 use serde::Serialize;
 
@@ -69,21 +69,22 @@ pub(crate) fn run(args: &EstimateArgs, ui: &Ui) -> Result<Exit> {
         if cancel.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "stopped before the end"));
         }
-        let codec = profile.codec();
-        let (block_size, dedup) = (profile.block_size(codec), profile.dedup(codec));
-        let plan = Plan::new(&entries, &PlanOptions { block_size })
+        let dials = Choice { profile, ..Choice::default() }.dials()?;
+        // By path even where the profile has another order: that takes a look at every file, and makes it smaller.
+        let plan = Plan::new(&entries, &PlanOptions { block_size: dials.block_size })
             .map_err(|error| Error::with(ErrorKind::Input, "cannot plan an archive", error))?;
         bytes = plan.total_bytes();
         let settings = Settings {
-            codec,
-            dedup: dedup != Dedup::None,
+            codec: dials.codec,
+            filter: dials.filter,
+            dedup: dials.dedup != Dedup::None,
             threads,
             sample: args.sample,
             time: args.budget / u32::try_from(profiles.len()).unwrap_or(u32::MAX),
         };
         let found = estimate::estimate(&entries, &plan, &settings, walked)
             .map_err(|error| Error::with(ErrorKind::Usage, "cannot compress a sample", error))?;
-        rows.push(Row::new(profile, &settings, block_size, dedup, &found));
+        rows.push(Row::new(profile, &dials, &found));
     }
     let document = Document { entries: entries.len() as u64, bytes, threads, profiles: &rows };
     let mut out = ui.buffered_stdout()?;
@@ -113,12 +114,12 @@ fn walk(args: &EstimateArgs, stop: &(dyn Fn() -> bool + Sync)) -> Result<Walked>
 }
 
 impl Row {
-    fn new(profile: Profile, settings: &Settings, block_size: u32, dedup: Dedup, found: &Estimate) -> Self {
+    fn new(profile: Profile, dials: &Dials, found: &Estimate) -> Self {
         Self {
             profile: profile.name(),
-            codec: settings.codec.to_string(),
-            block_size,
-            dedup: dedup.name(),
+            codec: dials.codec.to_string(),
+            block_size: dials.block_size,
+            dedup: dials.dedup.name(),
             archive_bytes: found.archive_bytes.into(),
             seconds: found.seconds.into(),
             duplicates: found.duplicates,
@@ -165,7 +166,7 @@ fn text(document: &Document<'_>) -> String {
     let most = profiles.iter().map(|row| row.duplicates).fold(0.0, f64::max);
     text += &format!(
         "\n95% intervals from a sample. Times are those of a tree that lies in memory. {:.1}% of the content is there more\n\
-         than once as whole files; equal pieces of files (--dedup chunk) make archives smaller than this.\n",
+         than once as whole files. Equal pieces of files (--dedup chunk) and another order (--order) make archives smaller than this.\n",
         most * 100.0
     );
     text
@@ -185,14 +186,8 @@ mod tests {
             sample_blocks: 8,
             blocks: 80,
         };
-        let settings = Settings {
-            codec: Profile::Small.codec(),
-            dedup: true,
-            threads: 2,
-            sample: 1,
-            time: Duration::from_secs(1),
-        };
-        let rows = [Row::new(Profile::Small, &settings, 8 << 20, Dedup::Chunk, &found)];
+        let dials = Choice { profile: Profile::Small, ..Choice::default() }.dials().unwrap();
+        let rows = [Row::new(Profile::Small, &dials, &found)];
         let text = text(&Document { entries: 3, bytes: 10_000_000, threads: 2, profiles: &rows });
         let line = text.lines().find(|line| line.starts_with("small")).unwrap();
         for part in ["1.91 MiB", "1.81 MiB - 2.10 MiB", "0.200", "1.50 s (1.25 s - 2.00 s)", "8 of 80 blocks"] {

@@ -229,7 +229,11 @@ pub(super) fn zstd_context(level: i32) -> Result<CCtx<'static>, CodecError> {
 }
 
 /// `None` when the result does not fit.
-pub(super) fn encode_zstd(context: &mut CCtx<'static>, raw: &[u8], out: &mut [u8]) -> Result<Option<usize>, CodecError> {
+pub(super) fn encode_zstd(
+    context: &mut CCtx<'static>,
+    raw: &[u8],
+    out: &mut [u8],
+) -> Result<Option<usize>, CodecError> {
     // One call with all the input: zstd knows the length and chooses its parameters for it.
     match context.compress2(out, raw) {
         Ok(len) => Ok(Some(len)),

@@ -9,20 +9,16 @@ use super::{Dedup, Packer};
 use crate::codec::{Codec, FilterChoice};
 use crate::control::Control;
 use crate::plan::Order;
+use crate::profile::{Choice, Profile};
 
 impl Packer {
-    /// Default settings: zstd level 3, blocks of 1 MiB, equal files stored once, the best backend there is.
+    /// Default settings: [`Profile::Balanced`], the best backend there is.
     #[must_use]
     pub fn new() -> Self {
         Self {
             inputs: Vec::new(),
             base_dir: None,
-            codec: Codec::Zstd { level: 3 },
-            filter: FilterChoice::Auto,
-            block_size: None,
-            dedup: None,
-            chunk_size: None,
-            order: Order::default(),
+            choice: Choice::default(),
             read: ReadOptions::default(),
             slots: None,
             slot_size: None,
@@ -51,32 +47,54 @@ impl Packer {
         self
     }
 
+    /// What matters most. What is set by itself, before or after this, goes before it.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.choice.profile = profile;
+        self
+    }
+
+    /// Profile and dials, in place of all that were set.
+    #[must_use]
+    pub fn choice(mut self, choice: Choice) -> Self {
+        self.choice = choice;
+        self
+    }
+
     /// How blocks are compressed.
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
+        self.choice.codec = Some(codec);
         self
     }
 
     /// Whether blocks are filtered before they are compressed.
     #[must_use]
     pub fn filter(mut self, filter: FilterChoice) -> Self {
-        self.filter = filter;
+        self.choice.filter = Some(filter);
         self
     }
 
     /// Uncompressed size of a block at most, bytes: a power of two. What reading one byte may cost. Without it as
-    /// [`Codec::block_size_default`] says.
+    /// the profile says.
     #[must_use]
     pub fn block_size(mut self, bytes: u32) -> Self {
-        self.block_size = Some(bytes);
+        self.choice.block_size = Some(bytes);
         self
     }
 
-    /// What is stored only once. Without it as [`Dedup::default_for`] says.
+    /// How many bytes may have to be decoded for any one byte, at most: where the profile's blocks are larger, they become
+    /// so large.
+    #[must_use]
+    pub fn max_block_decode(mut self, bytes: u64) -> Self {
+        self.choice.max_block_decode = Some(bytes);
+        self
+    }
+
+    /// What is stored only once. Without it as the profile says.
     #[must_use]
     pub fn dedup(mut self, dedup: Dedup) -> Self {
-        self.dedup = Some(dedup);
+        self.choice.dedup = Some(dedup);
         self
     }
 
@@ -85,14 +103,14 @@ impl Packer {
     /// below 120 MB. Under a memory limit pieces become longer until their table takes at most a quarter of it.
     #[must_use]
     pub fn chunk_size(mut self, bytes: u32) -> Self {
-        self.chunk_size = Some(bytes);
+        self.choice.chunk_size = Some(bytes);
         self
     }
 
     /// The order in which contents are stored. It shows in the archive's bytes; entries are listed by path whatever it is.
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
-        self.order = order;
+        self.choice.order = Some(order);
         self
     }
 

@@ -43,7 +43,7 @@ impl Dedup {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for a length that cannot be, or one given where nothing is cut.
-    pub(super) fn pieces(self, mean: Option<u32>, total_bytes: u64) -> Result<Option<PieceSizes>> {
+    pub(crate) fn pieces(self, mean: Option<u32>, total_bytes: u64) -> Result<Option<PieceSizes>> {
         match (self, mean) {
             (Dedup::Chunk, None) => Ok(Some(PieceSizes::default_for(total_bytes))),
             (Dedup::Chunk, Some(mean)) => match PieceSizes::new(mean) {

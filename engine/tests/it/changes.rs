@@ -56,9 +56,7 @@ fn harmed_in(
     mut check: impl FnMut(&Archive, &PackReport),
 ) {
     for io in backends().into_iter().chain([IoChoice::Pread]) {
-        for (slots, slot_blocks, dedup) in
-            [(2, 1, Dedup::File), (3, 4, Dedup::Chunk), (16, 16, Dedup::None)]
-        {
+        for (slots, slot_blocks, dedup) in [(2, 1, Dedup::File), (3, 4, Dedup::Chunk), (16, 16, Dedup::None)] {
             let packer = place.packer().order(order).block_size(BLOCK).slots(slots).slot_size(BLOCK * slot_blocks);
             let packer = packer.dedup(dedup);
             let packer = if dedup == Dedup::Chunk { packer.chunk_size(PIECE_MEAN_MIN) } else { packer };

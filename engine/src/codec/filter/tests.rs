@@ -157,7 +157,10 @@ fn filters_are_printed() {
     let all = [FilterId::X86, FilterId::arm64(0), FilterId::arm64(3), FilterId::delta(2)];
     assert_eq!(Filters::of(&all).to_string(), "x86 arm64 arm64+3 delta2");
     assert_eq!(Filters::of(&[FilterId::shuffle(8)]).to_string(), "shuffle8");
-    assert_eq!((Filters::NONE.to_string(), FilterId(200).to_string()), (String::new(), "unknown filter 200".to_owned()));
+    assert_eq!(
+        (Filters::NONE.to_string(), FilterId(200).to_string()),
+        (String::new(), "unknown filter 200".to_owned())
+    );
 }
 
 fn detected(raw: &[u8]) -> Filters {
@@ -167,7 +170,8 @@ fn detected(raw: &[u8]) -> Filters {
 /// 400,000 values of a slow wave with a little noise, each through `bytes`.
 fn wave<const N: usize>(bytes: impl Fn(f64) -> [u8; N]) -> Vec<u8> {
     let noise = noise(400_000, 5);
-    let value = |(at, noise): (usize, u8)| (at as f64 / 40.0).sin() + (at as f64 / 977.0).sin() + f64::from(noise) / 5e3;
+    let value =
+        |(at, noise): (usize, u8)| (at as f64 / 40.0).sin() + (at as f64 / 977.0).sin() + f64::from(noise) / 5e3;
     noise.into_iter().enumerate().map(value).flat_map(bytes).collect()
 }
 
@@ -188,7 +192,9 @@ fn arrays_of_numbers_are_found() {
 fn what_is_no_array_and_no_code_is_left_alone() {
     let words = [&b"hold "[..], b"deck ", b"mast\n", b"keel ", b"sail ", "été ".as_bytes()];
     let text: Vec<u8> = noise(200_000, 6).into_iter().flat_map(|n| words[usize::from(n % 6)]).copied().collect();
-    for (what, raw) in [("text", text), ("noise", noise(1 << 20, 7)), ("zeros", vec![0; 1 << 20]), ("little", vec![1; 9])] {
+    for (what, raw) in
+        [("text", text), ("noise", noise(1 << 20, 7)), ("zeros", vec![0; 1 << 20]), ("little", vec![1; 9])]
+    {
         assert_eq!(detected(&raw), Filters::NONE, "{what}");
     }
 }
