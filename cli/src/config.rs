@@ -140,6 +140,7 @@ impl Pack {
             Codec::Store => "store".to_owned(),
             Codec::Lz4 => "lz4".to_owned(),
             Codec::Zstd { level } => format!("zstd level {level}"),
+            Codec::Lzma { level } => format!("lzma level {level}"),
         };
         let pieces = match (dedup, chunk_size) {
             (Dedup::Chunk, Some(bytes)) => format!(" of {}", Human(bytes.into())),
@@ -228,8 +229,8 @@ fn codec(name: Option<CodecName>, level: Option<i32>) -> Result<Option<Codec>> {
     }
     let name = name.unwrap_or(CodecName::Zstd);
     let word = name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-    if level.is_some() && name != CodecName::Zstd {
-        return Err(usage(format!("--level belongs to --codec zstd; {word} has no levels")));
+    if level.is_some() && !matches!(name, CodecName::Zstd | CodecName::Lzma) {
+        return Err(usage(format!("--level belongs to --codec zstd or lzma; {word} has no levels")));
     }
     Codec::parse(&word, level).map(Some).map_err(|what| usage(format!("--codec: {what}")))
 }

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::archive::Archive;
-use crate::codec::{Codec, FilterChoice, Filters};
+use crate::codec::{Codec, CodecId, FilterChoice, Filters};
 use crate::dedup::{self, PieceSizes};
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
@@ -351,14 +351,16 @@ pub(crate) fn restore_threads(archive: &Archive, wanted: Option<usize>, limit: O
     let longest = index.for_each_block(&**archive.source(), |row| {
         frame = frame.max(row.frame_len);
         block = block.max(u64::from(row.raw_len));
-        spare = spare.max(Filters(row.filters).spare_len(row.raw_len as usize) as u64);
+        let len = row.raw_len as usize;
+        let dictionary = if row.codec == CodecId::LZMA.0 { len.next_power_of_two() } else { 0 };
+        spare = spare.max((Filters(row.filters).spare_len(len) + dictionary) as u64);
         Ok(())
     });
     longest.map_err(|error| archive.error(error))?;
     let files = archive.summary().files;
     let tables = files * RESTORE_FILE;
     // Two frames a worker and one more (`restore/mod.rs`); a worker has a block, a directory and a context, and another
-    // block where bytes were shuffled.
+    // block where bytes were shuffled or LZMA has its dictionary.
     let needed = |threads: u64| {
         let frames = threads.saturating_mul(2).saturating_add(1).saturating_mul(frame);
         let workers = threads.saturating_mul(block + spare + (3 << 20));

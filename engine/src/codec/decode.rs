@@ -5,7 +5,7 @@ use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective};
 use zstd_safe::{find_frame_compressed_size, get_error_name, get_frame_content_size};
 
 use super::trial::grow;
-use super::{CodecError, CodecId, Form, error_code};
+use super::{CodecError, CodecId, Form, error_code, lzma};
 use crate::limits::BLOCK_SIZE_MAX;
 
 /// The widest window for which decoding a prefix allocates memory, as a power of two: that of the largest block. A
@@ -96,6 +96,10 @@ impl Decoder {
                 check_zstd_frame(stored, out.len())?;
                 self.zstd()?.decompress(out, stored).map_err(zstd_failed)?
             }
+            CodecId::LZMA => {
+                lzma::check(stored, out.len())?;
+                lzma::decode(stored, out.len(), out)?
+            }
             _ => return Err(CodecError::UnknownCodec(id)),
         };
         check_len(id, out.len(), found as u64)
@@ -130,6 +134,11 @@ impl Decoder {
                 check_zstd_frame(stored, raw_len)?;
                 stream_zstd(self.zstd()?, stored, out)
             }
+            CodecId::LZMA => {
+                lzma::check(stored, raw_len)?;
+                let found = lzma::decode(stored, raw_len, out)?;
+                check_len(id, out.len(), found as u64)
+            }
             _ => Err(CodecError::UnknownCodec(id)),
         }
     }
@@ -158,6 +167,7 @@ fn check_promise(codec: CodecId, stored: &[u8], raw_len: usize) -> Result<(), Co
         CodecId::STORE => check_len(codec, raw_len, stored.len() as u64),
         CodecId::LZ4 => check_lz4_expansion(stored, raw_len),
         CodecId::ZSTD => check_zstd_frame(stored, raw_len),
+        CodecId::LZMA => lzma::check(stored, raw_len),
         _ => Err(CodecError::UnknownCodec(codec)),
     }
 }

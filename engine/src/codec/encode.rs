@@ -7,7 +7,8 @@ use zstd_safe::{CCtx, CParameter, get_error_name};
 use super::filter::detect::detect;
 use super::probe::{Verdict, probe};
 use super::trial::{Trial, grow};
-use super::{Codec, CodecError, CodecId, FilterChoice, Filters, PROBE_LEVEL, error_code};
+use super::{Codec, CodecError, CodecId, FilterChoice, Filters, LONG_SEARCH_LEVEL, PROBE_LEVEL, error_code};
+use super::{lzma, room};
 
 /// What became of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ enum Context {
     Store,
     Lz4 { table: CompressTable, scratch: Vec<u8> },
     Zstd(Zstd),
+    Lzma { level: i32, trial: Trial },
 }
 
 /// zstd's context, and what looks at a block before it.
@@ -54,8 +56,8 @@ struct Zstd {
     context: CCtx<'static>,
     /// The level asked for.
     level: i32,
-    /// The level that the context has at the moment.
-    set: i32,
+    /// Level and window (its logarithm, 0 is zstd's own) that the context has at the moment.
+    set: (i32, u32),
     trial: Trial,
 }
 
@@ -79,8 +81,9 @@ impl Encoder {
             // depend on it.
             Codec::Lz4 => Context::Lz4 { table: CompressTable::large(), scratch: Vec::new() },
             Codec::Zstd { level } => {
-                Context::Zstd(Zstd { context: zstd_context(level)?, level, set: level, trial: Trial::new()? })
+                Context::Zstd(Zstd { context: zstd_context(level)?, level, set: (level, 0), trial: Trial::new()? })
             }
+            Codec::Lzma { level } => Context::Lzma { level, trial: Trial::new()? },
         };
         Ok(Self { codec, filter, context, filtered: Vec::new() })
     }
@@ -98,6 +101,7 @@ impl Encoder {
             Context::Store => 0,
             Context::Lz4 { scratch, .. } => (16 << 10) + scratch.capacity(),
             Context::Zstd(zstd) => zstd.context.sizeof() + zstd.trial.memory_bytes(),
+            Context::Lzma { trial, .. } => trial.memory_bytes(),
         };
         context + self.filtered.capacity()
     }
@@ -122,19 +126,20 @@ impl Encoder {
             FilterChoice::These(filters) => filters,
             FilterChoice::Auto | FilterChoice::Off => Filters::NONE,
         };
-        if let Context::Zstd(zstd) = &mut self.context {
-            if !zstd.is_worth_it(raw)? {
-                return Ok(Encoded::Stored);
-            }
-            if self.filter.detects(self.codec) {
-                filters = detect(raw, &mut zstd.trial)?;
-            }
+        if !self.context.is_worth_it(raw)? {
+            return Ok(Encoded::Stored);
+        }
+        if let Context::Zstd(Zstd { trial, .. }) | Context::Lzma { trial, .. } = &mut self.context
+            && self.filter.detects(self.codec)
+        {
+            filters = detect(raw, trial)?;
         }
         let source = filtered(filters, raw, &mut self.filtered, out)?;
         let len = match &mut self.context {
             Context::Store => None,
             Context::Lz4 { table, scratch } => encode_lz4(table, scratch, source, out, room)?,
             Context::Zstd(zstd) => encode_zstd(&mut zstd.context, source, &mut out[..room])?,
+            Context::Lzma { level, .. } => lzma::encode(*level, source, &mut out[..room])?,
         };
         Ok(match len {
             Some(len) => Encoded::Compressed { codec: self.codec.id(), filters, len },
@@ -143,22 +148,40 @@ impl Encoder {
     }
 }
 
-impl Zstd {
-    /// Whether compressing `raw` may pay. Sets the level that suits it.
+impl Context {
+    /// Whether compressing `raw` may pay. Sets the level and window that suit it.
     fn is_worth_it(&mut self, raw: &[u8]) -> Result<bool, CodecError> {
-        if self.level < PROBE_LEVEL {
-            return Ok(true);
+        match self {
+            Context::Zstd(zstd) if zstd.level >= PROBE_LEVEL => {
+                let level = match probe(raw, &mut zstd.trial)? {
+                    Verdict::Store => return Ok(false),
+                    Verdict::Cheap => PROBE_LEVEL,
+                    Verdict::Full => zstd.level,
+                };
+                zstd.set(level, raw.len())?;
+                Ok(true)
+            }
+            Context::Lzma { trial, .. } => Ok(probe(raw, trial)? != Verdict::Store),
+            _ => Ok(true),
         }
-        let level = match probe(raw, &mut self.trial)? {
-            Verdict::Store => return Ok(false),
-            Verdict::Cheap => PROBE_LEVEL,
-            Verdict::Full => self.level,
+    }
+}
+
+impl Zstd {
+    /// Sets the level, and the window for a block of `len` bytes, where the next block needs others than the last one.
+    fn set(&mut self, level: i32, len: usize) -> Result<(), CodecError> {
+        let window = if level >= LONG_SEARCH_LEVEL && len > 1 << room::window_log(level) {
+            len.next_power_of_two().ilog2()
+        } else {
+            // zstd's own for the level.
+            0
         };
-        if self.set != level {
+        if self.set != (level, window) {
             self.context.set_parameter(CParameter::CompressionLevel(level)).map_err(zstd_failed)?;
-            self.set = level;
+            self.context.set_parameter(CParameter::WindowLog(window)).map_err(zstd_failed)?;
+            self.set = (level, window);
         }
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CodecId, FilterId, ZSTD_LEVEL_MAX, ZSTD_LEVEL_MIN};
+use super::{CodecId, FilterId, LZMA_LEVEL_MAX, ZSTD_LEVEL_MAX, ZSTD_LEVEL_MIN};
 
 /// An error of a codec. It does not know which frame or file it is about: the caller adds that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +12,10 @@ pub enum CodecError {
     UnknownName(String),
     /// A level was given for a codec that has none.
     NoLevels(CodecId),
-    /// The level given for zstd is no number that it has.
+    /// The level given for a codec is no number that it has.
     BadLevel {
+        /// The codec.
+        codec: CodecId,
         /// What was given.
         found: String,
     },
@@ -65,13 +67,28 @@ impl fmt::Display for CodecError {
             Self::UnknownName(name) => {
                 write!(f, "unknown codec {name:?}: expected ")?;
                 for (i, id) in CodecId::ALL.into_iter().enumerate() {
-                    write!(f, "{}{id}", ["", ", ", " or "][i.min(2)])?;
+                    let last = i + 1 == CodecId::ALL.len();
+                    write!(
+                        f,
+                        "{}{id}",
+                        if i == 0 {
+                            ""
+                        } else if last {
+                            " or "
+                        } else {
+                            ", "
+                        }
+                    )?;
                 }
                 Ok(())
             }
             Self::NoLevels(id) => write!(f, "codec {id} has no levels: leave the level out, or use zstd"),
-            Self::BadLevel { found } => {
-                write!(f, "zstd level {found}: expected a whole number from {ZSTD_LEVEL_MIN} to {ZSTD_LEVEL_MAX}")
+            Self::BadLevel { codec, found } => {
+                let (min, max) = match *codec {
+                    CodecId::LZMA => (0, LZMA_LEVEL_MAX),
+                    _ => (ZSTD_LEVEL_MIN, ZSTD_LEVEL_MAX),
+                };
+                write!(f, "{codec} level {found}: expected a whole number from {min} to {max}")
             }
             Self::UnknownCodec(id) => {
                 write!(f, "codec number {} is unknown to this version, which knows", id.0)?;

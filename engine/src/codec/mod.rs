@@ -9,12 +9,14 @@
 //! gives depends on the setting and the raw bytes alone, never on what it encoded before.
 //!
 //! **Stored forms.** `store`: the raw bytes. `lz4`: one LZ4 block (no LZ4 frame around it). `zstd`: one Zstandard
-//! frame with its content size, without checksum (the container's digests do that) and without dictionary id.
+//! frame with its content size, without checksum (the container's digests do that) and without dictionary id. `lzma`: one
+//! LZMA2 stream with its end marker, nothing around it; its dictionary is as long as the block, rounded up to a power of two.
 
 mod decode;
 mod encode;
 mod error;
 pub mod filter;
+mod lzma;
 mod probe;
 mod room;
 mod sample;
@@ -41,8 +43,10 @@ impl CodecId {
     pub const LZ4: CodecId = CodecId(1);
     /// Zstandard, RFC 8878.
     pub const ZSTD: CodecId = CodecId(2);
+    /// LZMA2.
+    pub const LZMA: CodecId = CodecId(3);
     /// Every codec of this version, in order of number.
-    pub const ALL: [CodecId; 3] = [CodecId::STORE, CodecId::LZ4, CodecId::ZSTD];
+    pub const ALL: [CodecId; 4] = [CodecId::STORE, CodecId::LZ4, CodecId::ZSTD, CodecId::LZMA];
 
     /// The word that stands for it in the index and on the command line; `None` for a number this version does not know.
     #[must_use]
@@ -51,6 +55,7 @@ impl CodecId {
             CodecId::STORE => Some("store"),
             CodecId::LZ4 => Some("lz4"),
             CodecId::ZSTD => Some("zstd"),
+            CodecId::LZMA => Some("lzma"),
             _ => None,
         }
     }
@@ -96,7 +101,7 @@ impl From<CodecId> for Form {
 /// Whether blocks are filtered before they are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
 pub enum FilterChoice {
-    /// Each block as its bytes suggest, from zstd's level 3 on; the other codecs and levels are there for speed.
+    /// Each block as its bytes suggest, with lzma and from zstd's level 5 on; the others are there for speed.
     #[default]
     Auto,
     /// No block.
@@ -109,7 +114,7 @@ impl FilterChoice {
     /// Whether blocks are looked at with this codec.
     #[must_use]
     pub fn detects(self, codec: Codec) -> bool {
-        self == FilterChoice::Auto && matches!(codec, Codec::Zstd { level: 0 | FILTER_LEVEL.. })
+        self == FilterChoice::Auto && matches!(codec, Codec::Zstd { level: FILTER_LEVEL.. } | Codec::Lzma { .. })
     }
 }
 
@@ -131,13 +136,21 @@ pub const ZSTD_LEVEL_MAX: i32 = 22;
 /// zstd level where none is asked for.
 pub const ZSTD_LEVEL_DEFAULT: i32 = 3;
 
-/// The level of zstd from which on blocks are looked at for filters.
-const FILTER_LEVEL: i32 = 3;
+/// Highest lzma level; the lowest is 0.
+pub const LZMA_LEVEL_MAX: i32 = 9;
+/// lzma level where none is asked for.
+pub const LZMA_LEVEL_DEFAULT: i32 = 6;
+
+/// The level of zstd from which on blocks are looked at for filters: below, filtering code costs a fifth of the time.
+const FILTER_LEVEL: i32 = 5;
 /// The level of zstd from which on a block is probed before it is searched, and that of blocks that promise little.
 const PROBE_LEVEL: i32 = 5;
 
-/// The level of zstd from which on its search takes several times as long as everything else.
+/// The level of zstd from which on its search takes several times as long as everything else. From here on the window
+/// is never shorter than the block.
 const LONG_SEARCH_LEVEL: i32 = 6;
+/// The levels of zstd from which on longer blocks stand for each byte saved by no more time, only memory: 8, 16, 32 MiB.
+const BLOCK_LEVELS: [i32; 3] = [12, 16, 20];
 
 /// How blocks are to be compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -146,11 +159,18 @@ pub enum Codec {
     Store,
     /// LZ4, its fast mode: it has no levels.
     Lz4,
-    /// Zstandard. All parameters but the level are zstd's own for that level and the length of the block. So the window
-    /// (how far back a match may lie) never exceeds the block rounded up to a power of two, and for large blocks it is
-    /// 512 KiB up to level 1, 1 MiB at 2, 2 MiB from 3, 4 MiB from 9, 8 MiB from 17, 32 MiB at 20, 64 MiB at 21.
+    /// Zstandard. All parameters but level and window are zstd's own for that level and the length of the block. The window
+    /// (how far back a match may lie) is for large blocks 512 KiB up to level 1, 1 MiB at 2, 2 MiB from 3, and from level 6
+    /// on the block rounded up to a power of two, which it never exceeds. Blocks that promise little get level 5, or are
+    /// stored.
     Zstd {
         /// [`ZSTD_LEVEL_MIN`]`..=`[`ZSTD_LEVEL_MAX`]; 0 means zstd's own default, which is 3.
+        level: i32,
+    },
+    /// LZMA2, with the settings of xz's presets but for the dictionary: smaller than Zstandard's highest levels at their
+    /// speed, and several times slower to decode.
+    Lzma {
+        /// 0 to [`LZMA_LEVEL_MAX`].
         level: i32,
     },
 }
@@ -172,9 +192,10 @@ impl Codec {
         let codec = match id {
             CodecId::STORE => Codec::Store,
             CodecId::LZ4 => Codec::Lz4,
+            CodecId::LZMA => Codec::Lzma { level: level.unwrap_or(LZMA_LEVEL_DEFAULT) },
             _ => Codec::Zstd { level: level.unwrap_or(ZSTD_LEVEL_DEFAULT) },
         };
-        if level.is_some() && !matches!(codec, Codec::Zstd { .. }) {
+        if level.is_some() && codec.level().is_none() {
             return Err(CodecError::NoLevels(id));
         }
         codec.checked()
@@ -187,14 +208,21 @@ impl Codec {
             Codec::Store => CodecId::STORE,
             Codec::Lz4 => CodecId::LZ4,
             Codec::Zstd { .. } => CodecId::ZSTD,
+            Codec::Lzma { .. } => CodecId::LZMA,
         }
     }
 
-    /// Uncompressed size of a block where none is asked for, bytes: 1 MiB, from zstd's level 6 on 4 MiB.
+    /// Uncompressed size of a block where none is asked for, bytes: 1 MiB, from zstd's level 6 on 4 MiB, from 12 on 8 MiB,
+    /// from 16 on 16 MiB, from 20 on 32 MiB; with lzma 16 MiB, at level 8 32 MiB, at 9 64 MiB, as are the dictionaries of
+    /// xz's presets.
     #[must_use]
     pub fn block_size_default(self) -> u32 {
         match self {
-            Codec::Zstd { level: LONG_SEARCH_LEVEL.. } => limits::BLOCK_SIZE_SMALL,
+            Codec::Zstd { level: LONG_SEARCH_LEVEL.. } => {
+                let doubled = BLOCK_LEVELS.into_iter().filter(|&from| self.level() >= Some(from)).count();
+                limits::BLOCK_SIZE_SMALL << doubled
+            }
+            Codec::Lzma { level } => (16 << 20) << (level - 7).clamp(0, 2),
             _ => limits::BLOCK_SIZE_FAST,
         }
     }
@@ -203,7 +231,7 @@ impl Codec {
     #[must_use]
     pub fn level(self) -> Option<i32> {
         match self {
-            Codec::Zstd { level } => Some(level),
+            Codec::Zstd { level } | Codec::Lzma { level } => Some(level),
             Codec::Store | Codec::Lz4 => None,
         }
     }
@@ -212,20 +240,24 @@ impl Codec {
     fn checked(self) -> Result<Self, CodecError> {
         match self {
             Codec::Zstd { level } if !(ZSTD_LEVEL_MIN..=ZSTD_LEVEL_MAX).contains(&level) => {
-                Err(CodecError::BadLevel { found: level.to_string() })
+                Err(CodecError::BadLevel { codec: self.id(), found: level.to_string() })
+            }
+            Codec::Lzma { level } if !(0..=LZMA_LEVEL_MAX).contains(&level) => {
+                Err(CodecError::BadLevel { codec: self.id(), found: level.to_string() })
             }
             _ => Ok(self),
         }
     }
 }
 
-/// `store`, `lz4`, `zstd` or, with its level, `zstd:19`.
+/// `store`, `lz4`, `zstd`, `lzma` or, with its level, `zstd:19`.
 impl FromStr for Codec {
     type Err = CodecError;
 
     fn from_str(text: &str) -> Result<Self, CodecError> {
         let Some((name, level)) = text.split_once(':') else { return Codec::parse(text, None) };
-        let level = level.parse().map_err(|_| CodecError::BadLevel { found: level.to_owned() })?;
+        let codec = CodecId::from_name(name).unwrap_or(CodecId::ZSTD);
+        let level = level.parse().map_err(|_| CodecError::BadLevel { codec, found: level.to_owned() })?;
         Codec::parse(name, Some(level))
     }
 }
@@ -234,7 +266,7 @@ impl FromStr for Codec {
 impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Codec::Zstd { level } => write!(f, "zstd:{level}"),
+            Codec::Zstd { level } | Codec::Lzma { level } => write!(f, "{}:{level}", self.id()),
             _ => fmt::Display::fmt(&self.id(), f),
         }
     }

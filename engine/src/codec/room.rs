@@ -7,7 +7,7 @@
 use super::filter::detect;
 use super::probe;
 use super::trial::Trial;
-use super::{Codec, FilterChoice};
+use super::{Codec, FilterChoice, LONG_SEARCH_LEVEL, lzma};
 
 /// Window, chain table and hash table of each level as powers of two, 0 being all negative levels.
 const LOGS: [(u32, u32, u32); 23] = [
@@ -71,16 +71,23 @@ impl Codec {
             // The table, and where the caller's buffer has no room for the worst case, a buffer of its own.
             Codec::Lz4 => (16 << 10) + lz4_flex::block::get_maximum_output_size(longest),
             Codec::Zstd { level } => zstd_len(if level == 0 { 3 } else { level }, longest) + TRIAL,
+            Codec::Lzma { .. } => lzma::encoder_len(longest) + TRIAL,
         };
         context + copies
     }
+}
+
+/// zstd's own window for long blocks at a level, as a power of two.
+pub(super) fn window_log(level: i32) -> u32 {
+    LOGS[usize::try_from(level).unwrap_or(0).min(LOGS.len() - 1)].0
 }
 
 fn zstd_len(level: i32, longest: usize) -> usize {
     let level = usize::try_from(level).unwrap_or(0).min(LOGS.len() - 1);
     let (window, chain, hash) = LOGS[level];
     let longest_log = longest.max(1).next_power_of_two().ilog2();
-    let window = window.min(longest_log);
+    let is_long = level >= LONG_SEARCH_LEVEL as usize;
+    let window = if is_long { longest_log } else { window.min(longest_log) };
     let short = longest <= SHORT;
     let short_trees = short && level >= SHORT_TREES;
     let tree = u32::from(level >= TREES || short_trees);

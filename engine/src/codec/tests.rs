@@ -4,7 +4,8 @@ use proptest::prelude::*;
 /// Every setting that takes another path through the code, and the ends of zstd's levels.
 fn settings() -> impl Iterator<Item = Codec> {
     let levels = [ZSTD_LEVEL_MIN, -1, 0, 1, 3, 6, 13, 16, 19];
-    [Codec::Store, Codec::Lz4].into_iter().chain(levels.map(|level| Codec::Zstd { level }))
+    let lzma = [0, 6].map(|level| Codec::Lzma { level });
+    [Codec::Store, Codec::Lz4].into_iter().chain(levels.map(|level| Codec::Zstd { level })).chain(lzma)
 }
 
 fn noise(len: usize, seed: u64) -> Vec<u8> {
@@ -216,7 +217,7 @@ fn a_wrong_length_is_an_error_that_says_both() {
 fn damage_is_an_error_or_other_bytes_but_never_a_panic() {
     let raw = prose(600, 13);
     let mut decoder = Decoder::new();
-    for codec in [Codec::Lz4, Codec::Zstd { level: 3 }, Codec::Zstd { level: 19 }] {
+    for codec in [Codec::Lz4, Codec::Zstd { level: 3 }, Codec::Zstd { level: 19 }, Codec::Lzma { level: 6 }] {
         let (id, stored) = encode(&mut Encoder::new(codec).unwrap(), &raw);
         assert_eq!(id, codec.id());
         for len in 0..stored.len() {
@@ -274,7 +275,7 @@ fn an_lz4_block_that_promises_the_impossible_sizes_no_buffer() {
 #[test]
 fn unknown_codecs_are_errors() {
     let mut decoder = Decoder::new();
-    for number in 3..=255 {
+    for number in 4..=255 {
         let id = CodecId(number);
         assert_eq!(id.name(), None);
         assert_eq!(decoder.decode(id, b"abc", &mut [0; 3]), Err(CodecError::UnknownCodec(id)));
@@ -298,7 +299,7 @@ fn settings_are_parsed_and_printed() {
 #[test]
 fn bad_settings_say_what_is_expected() {
     let error = |result: Result<Codec, CodecError>| result.unwrap_err().to_string();
-    assert_eq!(error(Codec::parse("gzip", None)), "unknown codec \"gzip\": expected store, lz4 or zstd");
+    assert_eq!(error(Codec::parse("gzip", None)), "unknown codec \"gzip\": expected store, lz4, zstd or lzma");
     assert_eq!(error(Codec::parse("lz4", Some(9))), "codec lz4 has no levels: leave the level out, or use zstd");
     assert_eq!(error("store:1".parse()), "codec store has no levels: leave the level out, or use zstd");
     for text in ["zstd:23", "zstd:-8", "zstd:", "zstd:fast", "zstd:99999999999"] {
@@ -307,7 +308,7 @@ fn bad_settings_say_what_is_expected() {
         assert_eq!(error(text.parse()), expected);
     }
     let direct = Encoder::new(Codec::Zstd { level: 23 }).unwrap_err();
-    assert_eq!(direct, CodecError::BadLevel { found: "23".to_owned() });
+    assert_eq!(direct, CodecError::BadLevel { codec: CodecId::ZSTD, found: "23".to_owned() });
 }
 
 proptest! {
@@ -323,7 +324,7 @@ proptest! {
         let mut raw: Vec<u8> = runs.iter().flat_map(|&(byte, n)| std::iter::repeat_n(byte, n)).collect();
         raw.extend(&loose);
         let mut decoder = Decoder::new();
-        for codec in [Codec::Store, Codec::Lz4, Codec::Zstd { level }] {
+        for codec in [Codec::Store, Codec::Lz4, Codec::Zstd { level }, Codec::Lzma { level: level.clamp(0, 9) }] {
             let (id, stored) = encode(&mut Encoder::new(codec).unwrap(), &raw);
             prop_assert_eq!(&decode(&mut decoder, id, &stored, raw.len()).unwrap(), &raw);
             let mut front = vec![0xEE; prefix.index(raw.len() + 1)];
@@ -347,7 +348,9 @@ proptest! {
 
 #[test]
 fn long_searches_get_long_blocks() {
-    let sizes = [Codec::Store, Codec::Lz4].into_iter().chain([-7, 0, 3, 5, 6, 22].map(|level| Codec::Zstd { level }));
+    let levels = [-7, 0, 3, 5, 6, 11, 12, 16, 19, 20, 22].map(|level| Codec::Zstd { level });
+    let lzma = [0, 7, 8, 9].map(|level| Codec::Lzma { level });
+    let sizes = [Codec::Store, Codec::Lz4].into_iter().chain(levels).chain(lzma);
     let sizes: Vec<u32> = sizes.map(|codec| codec.block_size_default() >> 20).collect();
-    assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 4, 4]);
+    assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 4, 4, 8, 16, 16, 32, 32, 16, 16, 32, 64]);
 }

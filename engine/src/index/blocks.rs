@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::limits::{BATCH_ROWS, BLOCK_SIZE_MAX, DIRECTORY_LEN_MAX};
 
 /// The codecs that the blocks table has words for, each at the place of its number.
-const CODECS: [&str; 3] = ["store", "lz4", "zstd"];
+const CODECS: [&str; 4] = ["store", "lz4", "zstd", "lzma"];
 
 /// Stands for a codec that the table names by a word which this version does not know. The frame's header has its number;
 /// whoever needs the block is refused with that.
@@ -330,6 +330,20 @@ mod tests {
         check_header(&row, &header(1)).unwrap();
         assert!(check_header(&row, &FrameHeader { digest: Digest::of(b""), ..header(1) }).is_err());
         assert!(check_header(&row, &FrameHeader { directory_stored_len: 8, ..header(1) }).is_err());
+    }
+
+    #[test]
+    fn a_word_for_an_unknown_codec_goes_with_an_unknown_number() {
+        let batch = batch_of(&rows(2));
+        let mut columns = batch.columns().to_vec();
+        columns[column::CODEC] = Arc::new(StringArray::from(vec!["store", "xylophone"]));
+        let rows = rows_of(&RecordBatch::try_new(Arc::clone(&schema::BLOCKS), columns).unwrap(), 0, 0).unwrap();
+        assert_eq!(rows.iter().map(|row| row.codec).collect::<Vec<_>>(), [0, CODEC_UNKNOWN]);
+        for codec in 0..=255 {
+            let known = usize::from(codec) < CODECS.len();
+            assert_eq!(check_header(&rows[1], &FrameHeader { codec, ..header(1) }).is_err(), known, "{codec}");
+        }
+        assert!(check_header(&rows[0], &FrameHeader { codec: 77, ..header(0) }).is_err());
     }
 
     #[test]

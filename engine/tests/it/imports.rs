@@ -16,13 +16,14 @@ const LAYERS: [&[&str]; 5] = [
 const OPEN_LAYERS: [usize; 2] = [0, 4];
 
 /// Crates that only these modules may name.
-const CRATES: [(&str, &[&str]); 6] = [
+const CRATES: [(&str, &[&str]); 7] = [
     ("rayon", &["pipeline", "restore"]),
     ("arrow_", &["index"]),
     ("flatbuffers", &["index"]),
     ("zstd_safe", &["codec"]),
     ("lz4_flex", &["codec"]),
     ("mincdc", &["dedup"]),
+    ("liblzma", &["codec"]),
 ];
 
 fn layer(module: &str) -> usize {

@@ -5,6 +5,7 @@ mod damage;
 mod damage_real;
 mod determinism;
 mod failures;
+mod filters;
 mod folders;
 mod format;
 mod hostile;
