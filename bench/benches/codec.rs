@@ -1,9 +1,10 @@
-//! `codec/<codec>/<encode or decode>/<content>`: one block of 1 MiB, one thread.
+//! `codec/<codec>/<encode or decode>/<content>` and `filter/<filter>/<apply or undo>/<content>`: one block of 1 MiB, one
+//! thread. `filter/auto/<content>`: the look at a block before it is compressed.
 
 use std::cell::LazyCell;
 use std::hint::black_box;
 
-use carrack_engine::codec::{Codec, CodecId, Decoder, Encoded, Encoder};
+use carrack_engine::codec::{Codec, CodecId, Decoder, Encoded, Encoder, FilterId, Filters};
 use carrack_fixtures::Kind;
 use criterion::{BenchmarkId, Criterion, Throughput};
 
@@ -12,7 +13,7 @@ use crate::common;
 /// Bytes in a block, as by default.
 const BLOCK: usize = 1 << 20;
 
-const CODECS: [Codec; 7] = [
+const CODECS: [Codec; 8] = [
     Codec::Store,
     Codec::Lz4,
     Codec::Zstd { level: -5 },
@@ -20,6 +21,7 @@ const CODECS: [Codec; 7] = [
     Codec::Zstd { level: 3 },
     Codec::Zstd { level: 9 },
     Codec::Zstd { level: 19 },
+    Codec::Lzma { level: 6 },
 ];
 
 /// Those of a quick run.
@@ -42,6 +44,57 @@ pub(crate) fn codec(criterion: &mut Criterion) {
     }
 }
 
+/// Every kind of filter over bytes like machine code, and the look at a block that is not worth compressing.
+pub(crate) fn filter(criterion: &mut Criterion) {
+    let ids = [FilterId::X86, FilterId::arm64(0), FilterId::delta(2), FilterId::shuffle(4)];
+    let raw = LazyCell::new(|| common::bytes(Kind::Binary, BLOCK));
+    for filters in ids.map(|id| Filters::of(&[id])) {
+        transform(criterion, filters, "apply", &raw, Filters::apply);
+        transform(criterion, filters, "undo", &raw, Filters::undo);
+    }
+    look(criterion, Kind::Media);
+}
+
+/// A filter applied or undone in place, with its spare room.
+type Transform = fn(Filters, &mut [u8], &mut [u8]) -> Result<(), carrack_engine::codec::CodecError>;
+
+/// Measures: filtering a block in place, or undoing it (of bytes that were not filtered: the work is the same).
+/// Outside: the content, the spare room. Each round takes what the one before has left.
+fn transform<F: FnOnce() -> Vec<u8>>(
+    criterion: &mut Criterion,
+    filters: Filters,
+    name: &str,
+    raw: &Block<F>,
+    transform: Transform,
+) {
+    let mut group = criterion.benchmark_group(format!("filter/{filters}/{name}"));
+    group.throughput(Throughput::Bytes(BLOCK as u64));
+    let mut made = None;
+    group.bench_function(BenchmarkId::from_parameter(Kind::Binary), |bencher| {
+        let (block, spare) = made.get_or_insert_with(|| ((**raw).clone(), vec![0; BLOCK]));
+        bencher.iter(|| transform(filters, black_box(block), spare).expect("these filters exist"));
+    });
+    group.finish();
+}
+
+/// Measures: the look that says that a block is to be stored, which is all that happens to such a block.
+/// Outside: the content, the contexts.
+fn look(criterion: &mut Criterion, kind: Kind) {
+    let raw = LazyCell::new(|| common::bytes(kind, BLOCK));
+    let mut group = criterion.benchmark_group("filter/auto");
+    group.throughput(Throughput::Bytes(BLOCK as u64));
+    let mut made = None;
+    group.bench_function(BenchmarkId::from_parameter(kind), |bencher| {
+        let (encoder, stored) = made.get_or_insert_with(|| {
+            let (mut encoder, mut stored) = (encoder(Codec::Zstd { level: 5 }), vec![0; BLOCK]);
+            assert_eq!(encoder.encode(&raw, &mut stored), Ok(Encoded::Stored), "{kind} is worth compressing");
+            (encoder, stored)
+        });
+        bencher.iter(|| encoder.encode(black_box(&raw), stored).expect("a block can be encoded"));
+    });
+    group.finish();
+}
+
 /// A block on demand.
 type Block<F> = LazyCell<Vec<u8>, F>;
 
@@ -50,7 +103,7 @@ type Block<F> = LazyCell<Vec<u8>, F>;
 fn encode<F: FnOnce() -> Vec<u8>>(criterion: &mut Criterion, codec: Codec, kind: Kind, raw: &Block<F>) {
     let mut group = criterion.benchmark_group(format!("codec/{codec}/encode"));
     group.throughput(Throughput::Bytes(BLOCK as u64));
-    if matches!(codec, Codec::Zstd { level: 9.. }) {
+    if matches!(codec, Codec::Zstd { level: 9.. } | Codec::Lzma { .. }) {
         group.sample_size(10);
     }
     let mut made = None;

@@ -30,6 +30,7 @@ criterion_group! {
         plan::plan,
         digest::digest,
         codec::codec,
+        codec::filter,
         container::container,
         index::index,
         backend::backend,

@@ -33,6 +33,8 @@ Examples:
       Smaller and slower; a larger block means more to decode for one small file.
   carrack pack src -o src.crk --level 9 --order similar
       Smaller at little cost where files resemble one another: versions, packages, vendored code.
+  carrack pack src -o src.crk --codec lzma
+      Smallest; several times slower to read back.
   carrack pack src -o src.crk --codec lz4
       Fastest to read back.
   carrack pack . -o ../all.crk --exclude '*.o' --exclude target --exclude-from .packignore
