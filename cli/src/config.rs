@@ -381,7 +381,7 @@ mod tests {
     fn a_profile_sets_what_was_not_set() {
         let small = resolve(&["a", "-o", "-", "--profile", "small", "--level", "5"]).unwrap();
         let Dials { codec, dedup, order, .. } = small.dials;
-        assert_eq!((codec, dedup, order), (Codec::Zstd { level: 5 }, Dedup::Chunk, Order::Type));
+        assert_eq!((codec, dedup, order), (Codec::Zstd { level: 5 }, Dedup::Chunk, Order::Similar));
         assert!(small.describe().starts_with("profile small, codec zstd level 5"), "{}", small.describe());
         let random = resolve(&["a", "-o", "-", "--profile", "random", "--max-block-decode", "20k"]).unwrap();
         assert_eq!(random.dials.block_size, 16 << 10);

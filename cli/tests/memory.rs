@@ -162,8 +162,8 @@ fn flags_that_contradict_a_limit_are_told_so() {
 #[test]
 fn a_limit_that_costs_something_says_so() {
     let place = Place::large(64 << 20);
-    let ran = place.run("pack src -o a.crk --threads 3 --memory-limit 60M");
-    assert!(ran.ok() && ran.stderr.contains("a memory limit of 60 MiB: "), "{}", ran.stderr);
+    let ran = place.run("pack src -o a.crk --threads 3 --memory-limit 64M");
+    assert!(ran.ok() && ran.stderr.contains("a memory limit of 64 MiB: "), "{}", ran.stderr);
     assert!(ran.stderr.contains("3 of 3 thread(s)"), "{}", ran.stderr);
     let ran = place.run("pack src -o b.crk --threads 3 --memory-limit 1G");
     assert!(ran.ok() && !ran.stderr.contains("memory limit"), "{}", ran.stderr);

@@ -61,8 +61,8 @@ impl Profile {
     fn block_size(self, codec: Codec) -> u32 {
         match self {
             Profile::Fast | Profile::Balanced => codec.block_size_default(),
-            Profile::Small => 8 << 20,
-            Profile::Smallest => 16 << 20,
+            Profile::Small => codec.block_size_default().max(8 << 20),
+            Profile::Smallest => codec.block_size_default().max(16 << 20),
             Profile::Random => 64 << 10,
         }
     }
@@ -80,8 +80,7 @@ impl Profile {
     fn order(self) -> Order {
         match self {
             Profile::Fast | Profile::Balanced | Profile::Random => Order::Path,
-            Profile::Small => Order::Type,
-            Profile::Smallest => Order::Similar,
+            Profile::Small | Profile::Smallest => Order::Similar,
         }
     }
 }
