@@ -78,7 +78,8 @@ fn open<'a>(criterion: &mut Criterion, rows: u32, big: impl Fn() -> &'a Big) {
 /// Outside: the archive, opening it.
 fn find<'a>(criterion: &mut Criterion, rows: u32, big: impl Fn() -> &'a Big) {
     // A row in the middle of each batch: in turn, each is wanted again long after its batch was forgotten.
-    let middles = (0..rows).step_by(BATCH_ROWS).map(|first| Synthetic::new((first + 8_000).min(rows - 1)).path);
+    let middles =
+        (0..rows).step_by(BATCH_ROWS).map(|first| Synthetic::new((first + BATCH_ROWS as u32 / 2).min(rows - 1)).path);
     let paths: Vec<_> = middles.collect();
     let look_up = |archive: &Archive, path: &str| {
         assert!(archive.find(path.as_bytes()).expect("it was just written").is_some(), "{path}");

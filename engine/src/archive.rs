@@ -1,5 +1,7 @@
 //! An open archive: its rows, and the contents of its files.
 
+mod rows;
+
 use std::fmt;
 use std::fs::File;
 use std::io::Write;

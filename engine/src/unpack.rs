@@ -162,10 +162,10 @@ impl<'a> Unpacker<'a> {
     pub fn unpack(&self, dest: impl AsRef<Path>) -> Result<UnpackReport> {
         let options = DirTreeOptions { force: self.force, create: true };
         let dest = dest.as_ref();
-        let wish = Wish::gather(self.archive, self.patterns.clone())?;
+        let (workers, wish) = self.gather()?;
         let tree = DirTree::open(dest, options)
             .map_err(|error| Error::with(ErrorKind::Output, "cannot unpack into the folder asked for", error))?;
-        self.unpack_to(wish, Arc::new(tree))
+        self.unpack_to(&workers, wish, Arc::new(tree))
     }
 
     /// Unpacks into a tree of the caller's own: for tests and measurements.
@@ -173,14 +173,21 @@ impl<'a> Unpacker<'a> {
     /// # Errors
     /// As [`unpack`](Self::unpack).
     pub fn unpack_to_tree(&self, tree: Arc<dyn TreeWriter>) -> Result<UnpackReport> {
-        self.unpack_to(Wish::gather(self.archive, self.patterns.clone())?, tree)
+        let (workers, wish) = self.gather()?;
+        self.unpack_to(&workers, wish, tree)
     }
 
-    fn unpack_to(&self, wish: Wish, tree: Arc<dyn TreeWriter>) -> Result<UnpackReport> {
-        let named = |error| restore_error(self.archive, error);
+    /// Starts the workers and has them find out what is wanted.
+    fn gather(&self) -> Result<(Workers, Wish)> {
         let threads = restore_threads(self.archive, self.threads, self.memory_limit)?;
-        let workers = Workers::start(threads).map_err(named)?;
-        let mut out = Writing::new(&*tree, &workers, self.same_owner, self.specials, &self.control.cancel);
+        let workers = Workers::start(threads).map_err(|error| restore_error(self.archive, error))?;
+        let wish = Wish::gather(self.archive, &workers, self.patterns.clone())?;
+        Ok((workers, wish))
+    }
+
+    fn unpack_to(&self, workers: &Workers, wish: Wish, tree: Arc<dyn TreeWriter>) -> Result<UnpackReport> {
+        let named = |error| restore_error(self.archive, error);
+        let mut out = Writing::new(&*tree, workers, self.same_owner, self.specials, &self.control.cancel);
         out.folders(&wish.folders)?;
         let wanted = Arc::new(wish.wanted);
         let job = Job {
@@ -190,7 +197,7 @@ impl<'a> Unpacker<'a> {
             tree: Some(Arc::clone(&tree)),
             same_owner: self.same_owner,
             all_frames: false,
-            workers: &workers,
+            workers,
             control: self.control.clone(),
             clock: Clock::new(self.stats),
         };

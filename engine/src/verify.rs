@@ -6,7 +6,7 @@ use crate::archive::Archive;
 use crate::budget::restore_threads;
 use crate::control::{Control, Escaped};
 use crate::error::{ErrorKind, Result};
-use crate::index::{envelope, rules};
+use crate::index::{Batch, Scratch, envelope, rules};
 use crate::restore::{self, Job, Wanted, Workers};
 use crate::stages::{Clock, Stages};
 use crate::unpack::restore_error;
@@ -67,8 +67,8 @@ impl Archive {
             }
             damage.push(error.to_string());
         }
-        let wanted = Arc::new(self.all_files()?);
         let workers = Workers::start(threads).map_err(|error| restore_error(self, error))?;
+        let wanted = Arc::new(self.all_files(&workers)?);
         let outcome = restore::run(&Job {
             source: Arc::clone(self.source()),
             index: Arc::clone(self.index()),
@@ -94,20 +94,38 @@ impl Archive {
     }
 
     /// Every file, with every extent checked to lie inside its block.
-    fn all_files(&self) -> Result<Wanted> {
+    fn all_files(&self, workers: &Workers) -> Result<Wanted> {
         let mut lens = Vec::new();
-        self.blocks(&mut |block| {
-            lens.push(block.raw_len);
-            Ok(())
-        })?;
+        self.index()
+            .for_each_block(&**self.source(), |block| {
+                lens.push(block.raw_len);
+                Ok(())
+            })
+            .map_err(|error| self.error(error))?;
         let mut wanted = Wanted::new();
-        self.for_each(&mut |number, row| {
-            rules::check_extents(row, |block| lens.get(block as usize).copied())
-                .map_err(|fault| self.damaged(&format!("{}: {fault}", Escaped(row.path))))?;
-            wanted.push(number, row);
-            Ok(())
-        })?;
+        let files = |batch: &Batch| self.files_of(batch, &lens);
+        self.for_each_with(
+            workers,
+            files,
+            |_, _| Ok(()),
+            |files| {
+                wanted.append(files?);
+                Ok(())
+            },
+        )?;
         wanted.sort();
         Ok(wanted)
+    }
+
+    /// The files of one batch of rows.
+    fn files_of(&self, batch: &Batch, lens: &[u32]) -> Result<Wanted> {
+        let (mut files, mut scratch) = (Wanted::new(), Scratch::default());
+        for at in 0..batch.len() {
+            let row = batch.row(at, &mut scratch);
+            rules::check_extents(&row, |block| lens.get(block as usize).copied())
+                .map_err(|fault| self.damaged(&format!("{}: {fault}", Escaped(row.path))))?;
+            files.push(batch.number(at), &row);
+        }
+        Ok(files)
     }
 }

@@ -17,6 +17,8 @@ mod encode;
 mod error;
 pub mod filter;
 mod lzma;
+#[allow(unsafe_code)]
+mod numbers;
 mod probe;
 mod room;
 mod sample;
@@ -31,6 +33,7 @@ pub use decode::Decoder;
 pub use encode::{Encoded, Encoder, paying_len};
 pub use error::CodecError;
 pub use filter::{FilterId, Filters};
+pub use numbers::NumberEncoder;
 
 /// The number that names a codec on every frame.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -270,6 +273,11 @@ impl fmt::Display for Codec {
             _ => fmt::Display::fmt(&self.id(), f),
         }
     }
+}
+
+/// The longest that zstd may make so many bytes.
+pub(crate) fn zstd_len_max(raw_len: usize) -> usize {
+    zstd_safe::compress_bound(raw_len)
 }
 
 /// How zstd's functions return an error: negated, in a `size_t`.

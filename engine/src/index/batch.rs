@@ -81,12 +81,14 @@ impl Batch {
         let list = |at: usize| batch.column(at).as_list::<i32>();
         let item = |at: usize, field: usize| list(at).values().as_struct().column(field);
         let kinds = batch.column(column::KIND).as_string::<i32>().iter().flatten();
+        let mut kind = Vec::with_capacity(batch.num_rows());
+        for name in kinds {
+            kind.push(Kind::from_name(name).ok_or_else(|| Fault::new("kind", "a known one", name))?);
+        }
         let decoded = Self {
             place,
             paths: Paths { text: text(column::PATH), raw: binary(column::PATH_RAW) },
-            kind: kinds
-                .map(|name| Kind::from_name(name).ok_or_else(|| Fault::new("kind", "a known one", name)))
-                .collect::<std::result::Result<_, _>>()?,
+            kind,
             size: u64s(column::SIZE),
             mode: u32s(column::MODE),
             uid: u32s(column::UID),
@@ -152,6 +154,13 @@ impl Batch {
         self.place.first_row
     }
 
+    /// Number in the whole table of the row in that place.
+    #[must_use]
+    pub fn number(&self, at: usize) -> u32 {
+        // The index refuses archives of more rows.
+        (self.place.first_row + at as u64) as u32
+    }
+
     /// Where the batch stands in the archive, bytes.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -174,6 +183,25 @@ impl Batch {
     pub fn row<'r>(&'r self, at: usize, scratch: &'r mut Scratch) -> Row<'r> {
         self.fill(at, scratch);
         Row {
+            xattrs: &scratch.xattrs,
+            holes: &scratch.holes,
+            extents: &scratch.extents,
+            digest: self.digest.is_valid(at).then(|| {
+                let mut digest = [0; 32];
+                digest.copy_from_slice(self.digest.value(at));
+                Digest(digest)
+            }),
+            ..self.outline(at)
+        }
+    }
+
+    /// A row without what takes longest to get: its lists and its digest.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    pub fn outline(&self, at: usize) -> Row<'_> {
+        Row {
             path: self.path(at),
             kind: self.kind[at],
             size: self.size.value(at),
@@ -190,14 +218,10 @@ impl Batch {
                 .device_major
                 .is_valid(at)
                 .then(|| Device { major: self.device_major.value(at), minor: self.device_minor.value(at) }),
-            xattrs: &scratch.xattrs,
-            holes: &scratch.holes,
-            digest: self.digest.is_valid(at).then(|| {
-                let mut digest = [0; 32];
-                digest.copy_from_slice(self.digest.value(at));
-                Digest(digest)
-            }),
-            extents: &scratch.extents,
+            xattrs: &[],
+            holes: &[],
+            digest: None,
+            extents: &[],
             flags: self.flags.value(at),
         }
     }

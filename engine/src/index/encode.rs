@@ -2,9 +2,9 @@
 //!
 //! Arrow's own writer stores a buffer that does not shrink as it is, behind a length of -1. Digests never shrink, and
 //! Polars up to 1.30 cannot read such buffers; so every buffer is compressed here, which costs some ten bytes where it
-//! does not pay.
+//! does not pay. Offsets, which the search of zstd makes little of, are parsed by [`NumberEncoder`].
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::{DictionaryTracker, EncodedData, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
@@ -12,10 +12,12 @@ use arrow_ipc::{
     BodyCompressionBuilder, BodyCompressionMethod, Buffer, CompressionType, FieldNode, MessageBuilder, MessageHeader,
     MetadataVersion, RecordBatchBuilder,
 };
+use arrow_schema::{DataType, Field};
 use flatbuffers::FlatBufferBuilder;
 
 use super::message::{CONTINUATION, PREFIX_LEN};
 use super::{IndexError, Result};
+use crate::codec::{self, NumberEncoder};
 use crate::container::align;
 use crate::digest::Digest;
 use crate::limits::{ALIGN, BATCH_LEN_MAX};
@@ -43,7 +45,7 @@ pub(super) fn encode(batch: &RecordBatch) -> Result<EncodedBatch> {
     let (_, plain) = IpcDataGenerator::default()
         .encode(batch, &mut DictionaryTracker::new(true), &OPTIONS, &mut IpcWriteContext::default())
         .expect("a sound batch without dictionaries encodes into memory");
-    let bytes = compress(&plain);
+    let bytes = compress(&plain, &offset_buffers(batch.schema_ref().fields().iter()));
     if bytes.len() as u64 > BATCH_LEN_MAX {
         return Err(IndexError::TooLarge { what: "record batch", size: bytes.len() as u64, limit: BATCH_LEN_MAX });
     }
@@ -52,19 +54,29 @@ pub(super) fn encode(batch: &RecordBatch) -> Result<EncodedBatch> {
 }
 
 /// The message of a batch that Arrow has encoded without compression, with each buffer compressed.
-fn compress(plain: &EncodedData) -> Vec<u8> {
+fn compress(plain: &EncodedData, are_offsets: &[bool]) -> Vec<u8> {
     let message = arrow_ipc::root_as_message(&plain.ipc_message).expect("the message was just encoded");
     let batch = message.header_as_record_batch().expect("it is a record batch");
     let nodes: Vec<FieldNode> = batch.nodes().into_iter().flatten().copied().collect();
     let mut zstd = zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("there is memory for a context");
-    let (mut body, mut buffers) = (Vec::new(), Vec::new());
-    for buffer in batch.buffers().into_iter().flatten() {
+    let mut numbers = NumberEncoder::new().expect("there is memory for a context");
+    let (mut body, mut buffers) =
+        (Vec::with_capacity(plain.arrow_data.len() / 2), Vec::with_capacity(are_offsets.len()));
+    let mut stored = Vec::new();
+    for (buffer, are_offsets) in batch.buffers().into_iter().flatten().zip(are_offsets) {
         let offset = body.len();
         let raw = &plain.arrow_data[buffer.offset() as usize..][..buffer.length() as usize];
         // An empty buffer has not even a length in front.
         if !raw.is_empty() {
             body.extend_from_slice(&(raw.len() as i64).to_le_bytes());
-            body.extend(zstd.compress(raw).expect("the output is as long as it may become"));
+            if *are_offsets {
+                numbers.encode(raw, &mut body).expect("the output is as long as it may become");
+            } else {
+                stored.clear();
+                stored.reserve(codec::zstd_len_max(raw.len()));
+                zstd.compress_to_buffer(raw, &mut stored).expect("the output is as long as it may become");
+                body.extend_from_slice(&stored);
+            }
         }
         buffers.push(Buffer::new(offset as i64, (body.len() - offset) as i64));
         body.extend_from_slice(align::padding(body.len() as u64));
@@ -75,6 +87,25 @@ fn compress(plain: &EncodedData) -> Vec<u8> {
     let padding = align::padding(end);
     let metadata_len = i32::try_from(metadata.len() + padding.len()).expect("the metadata of a known schema is short");
     [&CONTINUATION, &metadata_len.to_le_bytes()[..], &metadata, padding, &body].concat()
+}
+
+/// Of each buffer of a batch, in order, whether it holds offsets.
+fn offset_buffers<'a>(fields: impl Iterator<Item = &'a Arc<Field>>) -> Vec<bool> {
+    let mut buffers = Vec::new();
+    for field in fields {
+        // The first one says which values are null.
+        buffers.push(false);
+        match field.data_type() {
+            DataType::Utf8 | DataType::Binary => buffers.extend([true, false]),
+            DataType::List(item) => {
+                buffers.push(true);
+                buffers.extend(offset_buffers([item].into_iter()));
+            }
+            DataType::Struct(fields) => buffers.extend(offset_buffers(fields.iter())),
+            _ => buffers.push(false),
+        }
+    }
+    buffers
 }
 
 fn metadata(rows: i64, nodes: &[FieldNode], buffers: &[Buffer], body_len: i64) -> Vec<u8> {

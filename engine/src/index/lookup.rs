@@ -102,22 +102,14 @@ impl Index {
     /// All rows in order, checked against one another as they come.
     #[must_use]
     pub fn entries<'a>(&'a self, source: &'a dyn Source) -> Rows<'a> {
-        Rows { sequence: Some(Sequence::new()), ..self.entries_in(source, 0..self.rows()) }
+        Rows { order: Some(Order::default()), ..self.entries_in(source, 0..self.rows()) }
     }
 
     /// The rows of a range in order. Each is checked alone and against its neighbours, but not against rows outside.
     #[must_use]
     pub fn entries_in<'a>(&'a self, source: &'a dyn Source, range: Range<u64>) -> Rows<'a> {
         let range = range.start..range.end.min(self.rows());
-        Rows {
-            index: self,
-            source,
-            range,
-            batch: None,
-            scratch: Scratch::default(),
-            sequence: None,
-            counts: Counts::default(),
-        }
+        Rows { index: self, source, range, batch: None, scratch: Scratch::default(), order: None }
     }
 
     /// What the blocks table knows of the frame of that seq.
@@ -156,10 +148,24 @@ impl Index {
     }
 
     fn batch(&self, source: &dyn Source, batch_number: usize) -> Result<Arc<Batch>> {
-        cached(&self.entries_cache, batch_number, || self.read_entries(source, batch_number))
+        cached(&self.entries_cache, batch_number, || self.entries_batch(source, batch_number))
     }
 
-    fn read_entries(&self, source: &dyn Source, batch_number: usize) -> Result<Batch> {
+    /// How many batches the entries table has.
+    #[must_use]
+    pub fn entries_batches(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Reads a batch of the entries table, in which each row is checked alone and against its neighbours. [`Order`] checks
+    /// the rest.
+    ///
+    /// # Errors
+    /// What reading it says.
+    ///
+    /// # Panics
+    /// When there is no such batch.
+    pub fn entries_batch(&self, source: &dyn Source, batch_number: usize) -> Result<Batch> {
         let next = self.first_paths.get(batch_number + 1).map(Vec::as_slice);
         Batch::read(source, self.entries[batch_number], &self.first_paths[batch_number], next)
     }
@@ -171,6 +177,32 @@ fn batch_with(places: &[Place], row: u64) -> Option<usize> {
     (row - places[at].first_row < u64::from(places[at].rows)).then_some(at)
 }
 
+/// Checks all rows of an index against those before, and their sums in the end.
+#[derive(Debug, Default)]
+pub struct Order {
+    sequence: Sequence,
+    rows: u64,
+    counts: Counts,
+}
+
+impl Order {
+    /// Checks the next row, which stands in `batch`; its [outline](Batch::outline) will do.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`]: the first rule that it breaks; after the last row, sums that are not those of the manifest.
+    pub fn check(&mut self, index: &Index, row: &Row<'_>, batch: &Batch) -> Result<()> {
+        self.sequence.check(row).map_err(|fault| fault.at(batch.offset()))?;
+        self.counts.add(row);
+        self.rows += 1;
+        let expected = &index.manifest.counts;
+        if self.rows == index.rows() && self.counts != *expected {
+            let (expected, found) = (format_args!("{expected:?}"), format_args!("{:?}", self.counts));
+            return Err(IndexError::damaged("counts", index.seal_offset, expected, found));
+        }
+        Ok(())
+    }
+}
+
 /// Rows in order. Not an `Iterator`: each row borrows memory that serves the next one again.
 pub struct Rows<'a> {
     index: &'a Index,
@@ -178,8 +210,7 @@ pub struct Rows<'a> {
     range: Range<u64>,
     batch: Option<Batch>,
     scratch: Scratch,
-    sequence: Option<Sequence>,
-    counts: Counts,
+    order: Option<Order>,
 }
 
 impl fmt::Debug for Rows<'_> {
@@ -204,23 +235,12 @@ impl Rows<'_> {
             self.batch = None;
             let batch_number = batch_with(&self.index.entries, number)
                 .ok_or_else(|| IndexError::damaged("row", 0, "a row of the table", number))?;
-            self.batch = Some(self.index.read_entries(self.source, batch_number)?);
+            self.batch = Some(self.index.entries_batch(self.source, batch_number)?);
         }
         let batch = self.batch.as_ref().expect("read just before");
         let row = batch.row((number - batch.first_row()) as usize, &mut self.scratch);
-        if let Some(sequence) = &mut self.sequence {
-            sequence.check(&row).map_err(|fault| fault.at(batch.offset()))?;
-            self.counts.add(&row);
-            if number + 1 == end && self.counts != self.index.manifest.counts {
-                let (expected, found) = (&self.index.manifest.counts, &self.counts);
-                let offset = self.index.seal_offset;
-                return Err(IndexError::damaged(
-                    "counts",
-                    offset,
-                    format_args!("{expected:?}"),
-                    format_args!("{found:?}"),
-                ));
-            }
+        if let Some(order) = &mut self.order {
+            order.check(self.index, &row, batch)?;
         }
         self.range = number + 1..end;
         Ok(Some((number, row)))

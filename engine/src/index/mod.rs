@@ -38,7 +38,7 @@ pub use batch::{Batch, Scratch};
 pub use blocks::{BlockRow, BlocksWriter};
 pub use encode::EncodedBatch;
 pub use entries::{EncodedEntries, EntriesWriter, PlainBatch};
-pub use lookup::{Found, Rows};
+pub use lookup::{Found, Order, Rows};
 pub use manifest::{Counts, Frames, Manifest};
 pub use open::Index;
 pub use tail::{IndexWriter, Tail};

@@ -207,7 +207,7 @@ impl<'a> Coordinator<'a> {
         }
         while self.encoding < self.job.frames {
             let Some(batch) = self.placer.rows_mut().next_batch() else { break };
-            self.shared.spawn(Task::Encode(self.batches, batch));
+            self.shared.encode(self.batches, batch);
             self.batches += 1;
             self.encoding += 1;
         }

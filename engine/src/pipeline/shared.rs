@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Job;
 use super::load::Load;
 use super::reader::ReaderEnd;
-use super::tasks::{Frame, Task, Worker};
+use super::tasks::{Frame, Task, Worker, encode};
 use crate::control::Cancel;
-use crate::index::{EncodedEntries, IndexError};
-use crate::ring::{Crew, Mailbox, SlotRing};
+use crate::index::{EncodedEntries, IndexError, PlainBatch};
+use crate::ring::{Crew, Mailbox, Queue, SlotRing};
 use crate::stages::{Clock, Recorder};
 
 /// What the coordinator is told.
@@ -36,6 +36,9 @@ pub(super) struct Shared {
     pool: rayon::ThreadPool,
     /// What the workers are to do. There is room for every task that can be under way.
     crew: Crew<Task>,
+    /// Batches of rows to encode, each with a [`Task::Encode`] in the crew. They are taken before any other task: the last one
+    /// would otherwise be begun when all blocks are, and a worker would have nothing to do meanwhile.
+    batches: Queue<(usize, PlainBatch)>,
     job: Arc<Job>,
     /// Tasks spawned so far; each sends exactly one event.
     spawned: AtomicUsize,
@@ -57,6 +60,7 @@ impl Shared {
         Self {
             events: Mailbox::new(events),
             crew: Crew::new(events, workers.len()),
+            batches: Queue::new(events),
             workers: workers.into_iter().map(Mutex::new).collect(),
             pool,
             spawned: AtomicUsize::new(0),
@@ -66,6 +70,12 @@ impl Shared {
             clock: job.clock,
             job: Arc::clone(job),
         }
+    }
+
+    /// Gives a batch of rows to the workers, to be encoded before everything else that waits.
+    pub(super) fn encode(self: &Arc<Self>, number: usize, batch: PlainBatch) {
+        assert!(self.batches.push((number, batch)).is_ok(), "there is room for every batch that can be under way");
+        self.spawn(Task::Encode);
     }
 
     /// Gives a task to the workers, first come, first served.
@@ -81,11 +91,20 @@ impl Shared {
         }
     }
 
+    /// Does one batch of rows if there is one, and the task. For each batch there is a task that does no more than that: so
+    /// each is encoded once, by the thread that comes to it first.
     fn perform(&self, task: Task) {
-        let doing = task.doing();
-        // A panic in a task must become an error, not a coordinator that waits for ever.
-        let event = catch_unwind(AssertUnwindSafe(|| task.run(&self.job, self)));
-        self.send(event.unwrap_or(Event::Panicked(doing)));
+        if let Some((number, batch)) = self.batches.pop() {
+            self.tell("encoding rows", || Some(encode(self, number, batch)));
+        }
+        self.tell(task.doing(), || task.run(&self.job, self));
+    }
+
+    /// Sends what `work` says. A panic in it must become an error, not a coordinator that waits for ever.
+    fn tell(&self, doing: &'static str, work: impl FnOnce() -> Option<Event>) {
+        if let Some(event) = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Some(Event::Panicked(doing))) {
+            self.send(event);
+        }
     }
 
     /// How many tasks were spawned so far.

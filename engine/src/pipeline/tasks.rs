@@ -139,14 +139,14 @@ fn len32(len: usize) -> u32 {
     u32::try_from(len).expect("blocks and directories are bounded far below 4 GiB")
 }
 
-/// What a worker is given. Each task sends one event at its end.
+/// What a worker is given. Each batch of rows and each other task sends one event at its end.
 pub(super) enum Task {
     /// Hash every chunk of a load.
     Digest(Box<Load>),
     /// Compress a block and its directory, and make the header.
     Compress(Box<Frame>),
-    /// Encode a batch of rows: its number, and the rows.
-    Encode(usize, PlainBatch),
+    /// Encode the next batch of rows that waits, if one still does: see [`Shared::encode`].
+    Encode,
 }
 
 impl Task {
@@ -155,25 +155,28 @@ impl Task {
         match self {
             Task::Digest(_) => "hashing",
             Task::Compress(_) => "compressing",
-            Task::Encode(..) => "encoding rows",
+            Task::Encode => "encoding rows",
         }
     }
 
-    /// Does it, and says which event to send.
-    pub(super) fn run(self, job: &Job, shared: &Shared) -> Event {
-        match self {
+    /// Does it, and says which event to send, if any.
+    pub(super) fn run(self, job: &Job, shared: &Shared) -> Option<Event> {
+        Some(match self {
             Task::Digest(load) => Event::Digested(digest(job, shared, load)),
             Task::Compress(frame) => Event::Compressed(compress(job, shared, frame)),
-            Task::Encode(number, batch) => {
-                let begun_ns = shared.clock.now_ns();
-                let encoded = batch.encode();
-                shared.with_recorder(|recorder| {
-                    recorder.since(Step::Encode, begun_ns);
-                });
-                Event::Encoded(number, encoded)
-            }
-        }
+            Task::Encode => return None,
+        })
     }
+}
+
+/// Encodes a batch of rows.
+pub(super) fn encode(shared: &Shared, number: usize, batch: PlainBatch) -> Event {
+    let begun_ns = shared.clock.now_ns();
+    let encoded = batch.encode();
+    shared.with_recorder(|recorder| {
+        recorder.since(Step::Encode, begun_ns);
+    });
+    Event::Encoded(number, encoded)
 }
 
 fn digest(job: &Job, shared: &Shared, mut load: Box<Load>) -> Box<Load> {

@@ -9,6 +9,7 @@
 mod files;
 pub mod frames;
 mod order;
+pub mod rows;
 mod wanted;
 mod workers;
 
@@ -31,7 +32,7 @@ use crate::container::id::ArchiveId;
 use crate::container::source::Source;
 use crate::control::{Control, Escaped, Progress, Stage};
 use crate::index::{BlockRow, Index, IndexError};
-use crate::ring::Mailbox;
+use crate::ring::{Crew, Mailbox};
 use crate::stages::{Busy, Clock, Recorder, SinkTime, Stages, Step};
 use files::Files;
 use frames::{FrameBytes, FrameError};
@@ -136,7 +137,10 @@ impl Worker {
 }
 
 /// A frame in a buffer, on its way to a worker.
-struct Read {
+struct Task {
+    block: BlockRow,
+    /// What its block is used for: a range of the uses that are wanted.
+    range: Range<usize>,
     frame: FrameBytes,
     /// When its read began, ns of the run's clock.
     begun_ns: u64,
@@ -153,6 +157,8 @@ struct Shared {
     /// What delivering a block's bytes comes to: writing them, or proving them alone.
     deliver: Step,
     workers: Vec<Mutex<Worker>>,
+    /// What the workers are to do: no more tasks than buffers.
+    crew: Crew<Task>,
     /// Buffers to fill again; the reading thread waits for one.
     spare: Mailbox<FrameBytes>,
     damage: Mutex<Vec<(u64, String)>>,
@@ -175,6 +181,7 @@ pub fn run(job: &Job<'_>) -> Result<Outcome, RestoreError> {
         all_frames: job.all_frames,
         deliver: if job.tree.is_some() { Step::Write } else { Step::Prove },
         workers: (0..threads).map(|_| Mutex::new(Worker::new(job.clock))).collect(),
+        crew: Crew::new(buffers, threads),
         spare: Mailbox::new(buffers),
         damage: Mutex::default(),
         panics: AtomicUsize::new(0),
@@ -243,7 +250,7 @@ fn finish(shared: Shared, stages: Stages) -> Result<Outcome, RestoreError> {
     })
 }
 
-/// Reads every frame that is needed, and spawns a task for each.
+/// Reads every frame that is needed, and gives each to the workers.
 fn read_frames<'scope>(
     job: &Job<'_>,
     shared: &'scope Shared,
@@ -279,7 +286,7 @@ fn read_frames<'scope>(
     }
 }
 
-/// Reads one frame and spawns its task. A frame that is not all there is lost, which is no error here.
+/// Reads one frame and gives it to the workers. A frame that is not all there is lost, which is no error here.
 fn read_frame<'scope>(
     job: &Job<'_>,
     shared: &'scope Shared,
@@ -294,7 +301,11 @@ fn read_frame<'scope>(
     let read = frame.read(&*job.source, &block);
     let ended_ns = recorder.since(Step::Read, begun_ns);
     let Err(error) = read else {
-        scope.spawn_fifo(move |_| shared.task(&block, range, Read { frame, begun_ns, ended_ns }));
+        match shared.crew.push(Task { block, range, frame, begun_ns, ended_ns }) {
+            Ok(false) => {}
+            Ok(true) => scope.spawn_fifo(|_| shared.crew.work(|task| shared.perform(task))),
+            Err(_) => unreachable!("each task holds a buffer, and there is room for as many"),
+        }
         return Ok(());
     };
     shared.give_back(frame);
@@ -344,27 +355,22 @@ impl Shared {
     }
 
     /// What a rayon worker does with one frame.
-    fn task(&self, block: &BlockRow, range: Range<usize>, read: Read) {
+    fn perform(&self, task: Task) {
         let number = rayon::current_thread_index().expect("tasks run on the pool's own threads");
         self.guarded(|| {
             let mut worker = self.workers[number].lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = self.decode(&mut worker, block, range.clone(), &read) {
-                self.lose(block, range, &error);
+            if let Err(error) = self.decode(&mut worker, &task) {
+                self.lose(&task.block, task.range.clone(), &error);
             }
         });
-        self.give_back(read.frame);
+        self.give_back(task.frame);
     }
 
-    fn decode(
-        &self,
-        worker: &mut Worker,
-        block: &BlockRow,
-        range: Range<usize>,
-        read: &Read,
-    ) -> Result<(), FrameError> {
+    fn decode(&self, worker: &mut Worker, task: &Task) -> Result<(), FrameError> {
         let Worker { decoder, block: buffer, directory, recorder } = worker;
-        let begun_ns = recorder.since(Step::DecodeWait, read.ended_ns);
-        let proved = read.frame.check(block, self.archive_id)?;
+        let Task { block, range, .. } = task;
+        let begun_ns = recorder.since(Step::DecodeWait, task.ended_ns);
+        let proved = task.frame.check(block, self.archive_id)?;
         if self.all_frames {
             let records = proved.directory(decoder, directory)?;
             let mut records = DirectoryReader::new(records);
@@ -374,7 +380,7 @@ impl Shared {
         }
         let bytes = proved.block(decoder, buffer)?;
         let decoded_ns = recorder.since(Step::Decode, begun_ns);
-        for used in self.wanted.uses(range) {
+        for used in self.wanted.uses(range.clone()) {
             let end = u64::from(used.offset) + u64::from(used.len);
             match bytes.get(used.offset as usize..end as usize) {
                 Some(bytes) => self.files.deliver(used, bytes),
@@ -383,7 +389,7 @@ impl Shared {
             self.bytes.fetch_add(u64::from(used.len), Ordering::Relaxed);
         }
         let delivered_ns = recorder.since(self.deliver, decoded_ns);
-        recorder.between(Step::Block, read.begun_ns, delivered_ns);
+        recorder.between(Step::Block, task.begun_ns, delivered_ns);
         self.frames.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -104,6 +104,21 @@ impl Wanted {
         }
     }
 
+    /// Adds all files of `other`, none of whose uses were sorted yet, behind its own.
+    pub fn append(&mut self, other: Self) {
+        let (files, large) = (self.files.len() as u32, self.large.len() as u32);
+        let paths = self.paths.len() as u64;
+        self.files.extend(other.files.into_iter().map(|file| FileTarget {
+            path_start: file.path_start + paths,
+            large: if file.large == u32::MAX { u32::MAX } else { file.large + large },
+            ..file
+        }));
+        self.uses.extend(other.uses.into_iter().map(|used| Use { file: used.file + files, ..used }));
+        self.large.extend(other.large);
+        self.paths.extend(other.paths);
+        self.bytes += other.bytes;
+    }
+
     /// Puts the uses in the order of their blocks. Called once, after the last file.
     pub fn sort(&mut self) {
         self.uses.sort_unstable();
@@ -187,6 +202,32 @@ mod tests {
         let holes = [Hole { offset: 0, len: 10 }, Hole { offset: 15, len: 5 }, Hole { offset: 30, len: 1 }];
         let extents = [extent(0, 0, 5), extent(0, 5, 4), extent(1, 0, 6)];
         assert_eq!(places(&extents, &holes), [(10, 5), (20, 4), (24, 6)]);
+    }
+
+    #[test]
+    fn what_is_appended_is_as_if_it_had_been_pushed() {
+        let digest = Some(Digest::of(b""));
+        let extents = [[extent(7, 0, 1024), extent(2, 4, 1)], [extent(2, 5, 1024), extent(7, 1024, 1)]];
+        let push = |wanted: &mut Wanted, from: usize| {
+            for (at, extents) in extents.iter().enumerate() {
+                let (large, small) = ([b'a', at as u8], [b'b', at as u8]);
+                let row = Row { size: 1025, digest, extents, ..Row::new(&large, Kind::File) };
+                wanted.push((from + 2 * at) as u32, &row);
+                let row = Row { size: 1, digest, extents: &extents[1..], ..Row::new(&small, Kind::File) };
+                wanted.push((from + 2 * at + 1) as u32, &row);
+            }
+        };
+        let (mut pushed, mut appended) = (Wanted::new(), Wanted::new());
+        for from in [0, 4] {
+            push(&mut pushed, from);
+            let mut part = Wanted::new();
+            push(&mut part, from);
+            appended.append(part);
+        }
+        pushed.sort();
+        appended.sort();
+        assert_eq!(format!("{appended:?}"), format!("{pushed:?}"));
+        assert_eq!((appended.path(6), appended.large_number(6), appended.files()[7].row), (&[b'a', 1][..], Some(3), 7));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use crate::archive::Archive;
 use crate::entry::{Device, Kind, Row};
 use crate::error::Result;
-use crate::restore::Wanted;
+use crate::index::{Batch, Scratch};
+use crate::restore::{Wanted, Workers};
 use crate::select::Selection;
 
 /// What is to be done, but for the contents of files, in the order of the rows.
@@ -21,18 +22,20 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// Goes through the rows of an archive once and notes what `patterns` select.
+    /// Goes through the rows of an archive once, decoded by `workers`, and notes what `patterns` select.
     ///
     /// # Errors
     /// When a pattern matches nothing, or the index is damaged.
-    pub(super) fn gather(archive: &Archive, patterns: Vec<String>) -> Result<Self> {
+    pub(super) fn gather(archive: &Archive, workers: &Workers, patterns: Vec<String>) -> Result<Self> {
         let mut selection = Selection::new(patterns);
         let mut wish = Self::default();
         // Folders on the way to the current row that nothing selected has needed so far.
         let mut on_the_way: Vec<Folder> = Vec::new();
         let mut promoted: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
         let mut selected_files = RowSet::default();
-        archive.for_each(&mut |number, row| {
+        let mut scratch = Scratch::default();
+        let each = |batch: &Batch, at: usize| {
+            let (number, row) = (batch.number(at), &batch.row(at, &mut scratch));
             // In byte order, `a.txt` stands between `a` and `a/b`: all of them begin with `a`, and nothing later does.
             on_the_way.retain(|folder| row.path.starts_with(&folder.path));
             let selected = selection.takes(row.path);
@@ -69,7 +72,8 @@ impl Wish {
                 _ => wish.others.push(Other::of(row)),
             }
             Ok(())
-        })?;
+        };
+        archive.for_each_with(workers, |_| (), each, Ok)?;
         selection.check()?;
         wish.wanted.sort();
         Ok(wish)

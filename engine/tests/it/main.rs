@@ -16,6 +16,7 @@ mod pieces;
 mod refusals;
 mod review;
 mod round_trip;
+mod salvage;
 mod selection;
 mod shapes;
 mod stages;

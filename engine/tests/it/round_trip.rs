@@ -7,6 +7,7 @@ use carrack_fixtures::content::{Content, Piece, Recipe, Stream};
 use carrack_fixtures::model::{Shape, random};
 use carrack_fixtures::tree::{Builder, What};
 
+use crate::salvage::assert_salvageable;
 use crate::support::{
     Place, TIME, assert_holds, assert_same_trees, backends, noise, open, pack, rows, unpack_clean, verify_clean,
 };
@@ -22,6 +23,7 @@ fn assert_comes_back(place: &Place, packer: &carrack_engine::pack::Packer, block
     let archive = open(bytes);
     assert_eq!((report.entries, report.blocks), (archive.len(), archive.summary().frames));
     assert_holds(&archive, &place.plan, block_size.into());
+    assert_salvageable(&archive);
     let verified = verify_clean(&archive);
     assert_eq!((verified.files, verified.bytes), (report.files, report.bytes));
     let dest = place.beside("copy");

@@ -1,7 +1,7 @@
 //! Reads records back. Nothing that the bytes may hold makes this panic, loop or ask for more memory than a few times
 //! their length.
 
-use super::{Chunk, TAG_CHUNK, TAG_ENTRY, fields, varint};
+use super::{Chunk, End, KINDS, Traits, fields, head, names, varint};
 use crate::container::error::ContainerError;
 use crate::container::rules::check_metadata;
 use crate::entry::{Device, Hole, Kind, Row, Xattr};
@@ -26,19 +26,18 @@ pub struct DirectoryReader<'a> {
     holes: Vec<Hole>,
     row: u32,
     mtime_ns: i64,
-    block: u32,
+    traits: [Traits<&'a str>; KINDS],
+    end: End,
+    /// The chunk that the last entry stands for, until it is handed out.
+    whole: Option<Chunk>,
 }
 
 /// An entry without what the reader itself keeps.
 struct Fields<'a> {
     kind: Kind,
+    traits: Traits<&'a str>,
     size: u64,
-    mode: u32,
-    uid: u32,
-    gid: u32,
     flags: u32,
-    owner: Option<&'a str>,
-    group: Option<&'a str>,
     link_target: Option<&'a [u8]>,
     hardlink: Option<u32>,
     device: Option<Device>,
@@ -55,7 +54,9 @@ impl<'a> DirectoryReader<'a> {
             holes: Vec::new(),
             row: 0,
             mtime_ns: 0,
-            block: 0,
+            traits: Default::default(),
+            end: End::default(),
+            whole: None,
         }
     }
 
@@ -65,25 +66,29 @@ impl<'a> DirectoryReader<'a> {
     /// [`ContainerError::Damaged`] or [`ContainerError::Unsupported`]; offsets count from the start of the directory.
     #[allow(clippy::should_implement_trait, reason = "an entry borrows from the reader, which no Iterator can say")]
     pub fn next(&mut self) -> Option<Result<Record<'_>>> {
+        if let Some(chunk) = self.whole.take() {
+            return Some(Ok(Record::Chunk(chunk)));
+        }
         let start = self.input.offset();
         // Until a record has been read whole, nothing is left to read: behind an error there is no next record.
         let mut input = std::mem::replace(&mut self.input, Input { len: 0, rest: &[] });
-        match *input.take(1)?.first()? {
-            TAG_ENTRY => match self.entry(&mut input) {
-                Ok(entry) => {
-                    if let Err(fault) = check_metadata(&self.row_of(&entry)) {
-                        return Some(Err(fault.at(start)));
-                    }
-                    self.input = input;
-                    Some(Ok(Record::Entry(self.row, self.row_of(&entry))))
-                }
-                Err(error) => Some(Err(error)),
-            },
-            TAG_CHUNK => Some(self.chunk(&mut input).map(|chunk| {
+        let head = *input.take(1)?.first()?;
+        if head & head::CHUNK != 0 {
+            return Some(self.chunk(head, start, &mut input).map(|chunk| {
                 self.input = input;
                 Record::Chunk(chunk)
-            })),
-            tag => Some(Err(ContainerError::unsupported("tag of a directory record", start, tag))),
+            }));
+        }
+        let entry = self.entry(head, start, &mut input);
+        match entry.and_then(|entry| check_metadata(&self.row_of(&entry)).map(|()| entry).map_err(|f| f.at(start))) {
+            Ok(entry) => {
+                self.input = input;
+                Some(Ok(Record::Entry(self.row, self.row_of(&entry))))
+            }
+            Err(error) => {
+                self.whole = None;
+                Some(Err(error))
+            }
         }
     }
 
@@ -92,11 +97,11 @@ impl<'a> DirectoryReader<'a> {
             path: &self.path,
             kind: entry.kind,
             size: entry.size,
-            mode: entry.mode,
-            uid: entry.uid,
-            gid: entry.gid,
-            owner: entry.owner,
-            group: entry.group,
+            mode: entry.traits.mode,
+            uid: entry.traits.uid,
+            gid: entry.traits.gid,
+            owner: entry.traits.owner,
+            group: entry.traits.group,
             mtime_ns: self.mtime_ns,
             link_target: entry.link_target,
             hardlink: entry.hardlink,
@@ -109,43 +114,72 @@ impl<'a> DirectoryReader<'a> {
         }
     }
 
-    fn entry(&mut self, input: &mut Input<'a>) -> Result<Fields<'a>> {
-        self.row = input.near("row", self.row)?;
-        let at = input.offset();
-        let kind = input.byte("kind")?;
-        let kind = Kind::from_number(kind).ok_or_else(|| ContainerError::unsupported("kind of entry", at, kind))?;
-        let present = input.byte("fields")?;
-        if present & !fields::KNOWN != 0 {
-            return Err(ContainerError::unsupported("fields of an entry", at + 1, format_args!("{present:#x}")));
+    fn entry(&mut self, head: u8, start: u64, input: &mut Input<'a>) -> Result<Fields<'a>> {
+        let number = head & head::KIND;
+        let kind =
+            Kind::from_number(number).ok_or_else(|| ContainerError::unsupported("kind of entry", start, number))?;
+        self.row = match head & head::ROW {
+            0 => self.row.checked_add(1).ok_or_else(|| {
+                ContainerError::damaged("row", start, "a number below 2^32", format_args!("{}+1", self.row))
+            })?,
+            _ => input.near("row", self.row)?,
+        };
+        let traits = &mut self.traits[usize::from(number)];
+        if head & head::TRAITS != 0 {
+            *traits = input.traits()?;
         }
+        let traits = *traits;
         self.path(input)?;
         let size = input.number("size")?;
-        let (mode, uid, gid) = (input.number32("mode")?, input.number32("uid")?, input.number32("gid")?);
         self.mtime_ns = self.mtime_ns.wrapping_add(varint::signed(input.number("mtime")?));
-        let flags = input.number32("flags")?;
-        let has = |bit: u8| present & bit != 0;
-        let entry = Fields {
-            kind,
-            size,
-            mode,
-            uid,
-            gid,
-            flags,
-            owner: has(fields::OWNER).then(|| input.text("owner")).transpose()?,
-            group: has(fields::GROUP).then(|| input.text("group")).transpose()?,
-            link_target: has(fields::LINK_TARGET).then(|| input.bytes("link target")).transpose()?,
-            hardlink: has(fields::HARDLINK).then(|| input.number32("hard link")).transpose()?,
-            device: has(fields::DEVICE).then(|| input.device()).transpose()?,
-        };
+        let mut entry = Fields { kind, traits, size, flags: 0, link_target: None, hardlink: None, device: None };
         self.xattrs.clear();
         self.holes.clear();
+        if head & head::FIELDS != 0 {
+            self.fields(&mut entry, input)?;
+        }
+        if head & head::WHOLE != 0 {
+            self.whole = Some(self.contents(size, start)?);
+        }
+        Ok(entry)
+    }
+
+    /// The chunk of an entry whose contents lie behind all chunks so far.
+    fn contents(&mut self, size: u64, start: u64) -> Result<Chunk> {
+        let End { block, offset } = self.end;
+        match u32::try_from(size).ok().filter(|&len| len > 0 && offset.checked_add(len).is_some()) {
+            Some(len) => {
+                let chunk = Chunk { row: self.row, file_offset: 0, block, offset, len };
+                self.end.pass(&chunk);
+                Ok(chunk)
+            }
+            None => {
+                let what = "size of contents in one chunk";
+                Err(ContainerError::damaged(what, start, "not zero, within the block", size))
+            }
+        }
+    }
+
+    fn fields(&mut self, entry: &mut Fields<'a>, input: &mut Input<'a>) -> Result<()> {
+        let at = input.offset();
+        let present = input.byte("fields")?;
+        if present & !fields::KNOWN != 0 {
+            return Err(ContainerError::unsupported("fields of an entry", at, format_args!("{present:#x}")));
+        }
+        let has = |bit: u8| present & bit != 0;
+        entry.link_target = has(fields::LINK_TARGET).then(|| input.bytes("link target")).transpose()?;
+        entry.hardlink = has(fields::HARDLINK).then(|| input.number32("hard link")).transpose()?;
+        entry.device = has(fields::DEVICE).then(|| input.device()).transpose()?;
         if has(fields::XATTRS) {
             self.read_xattrs(input)?;
         }
         if has(fields::HOLES) {
             self.read_holes(input)?;
         }
-        Ok(entry)
+        if has(fields::FLAGS) {
+            entry.flags = input.number32("flags")?;
+        }
+        Ok(())
     }
 
     fn path(&mut self, input: &mut Input<'a>) -> Result<()> {
@@ -191,17 +225,24 @@ impl<'a> DirectoryReader<'a> {
         Ok(())
     }
 
-    fn chunk(&mut self, input: &mut Input<'a>) -> Result<Chunk> {
-        self.row = input.near("row", self.row)?;
+    fn chunk(&mut self, head: u8, start: u64, input: &mut Input<'a>) -> Result<Chunk> {
+        if head & !(head::CHUNK | head::ROW) != 0 {
+            return Err(ContainerError::unsupported("head of a directory record", start, format_args!("{head:#x}")));
+        }
+        if head & head::ROW != 0 {
+            self.row = input.near("row", self.row)?;
+        }
         let file_offset = input.number("offset in a file")?;
-        self.block = input.near("block", self.block)?;
+        let block = input.near("block", self.end.block)?;
         let offset = input.number32("offset in a block")?;
         let at = input.offset();
         let len = input.number32("length of a chunk")?;
         if len == 0 || file_offset.checked_add(len.into()).is_none() || offset.checked_add(len).is_none() {
             return Err(ContainerError::damaged("length of a chunk", at, "not zero, no overflow", len));
         }
-        Ok(Chunk { row: self.row, file_offset, block: self.block, offset, len })
+        let chunk = Chunk { row: self.row, file_offset, block, offset, len };
+        self.end.pass(&chunk);
+        Ok(chunk)
     }
 }
 
@@ -271,6 +312,18 @@ impl<'a> Input<'a> {
         let at = self.offset();
         let bytes = self.bytes(what)?;
         str::from_utf8(bytes).map_err(|_| ContainerError::damaged(what, at, "UTF-8", bytes.escape_ascii()))
+    }
+
+    fn traits(&mut self) -> Result<Traits<&'a str>> {
+        let at = self.offset();
+        let present = self.byte("names")?;
+        if present & !names::KNOWN != 0 {
+            return Err(ContainerError::unsupported("names of an entry", at, format_args!("{present:#x}")));
+        }
+        let (mode, uid, gid) = (self.number32("mode")?, self.number32("uid")?, self.number32("gid")?);
+        let owner = (present & names::OWNER != 0).then(|| self.text("owner")).transpose()?;
+        let group = (present & names::GROUP != 0).then(|| self.text("group")).transpose()?;
+        Ok(Traits { mode, uid, gid, owner, group })
     }
 
     fn device(&mut self) -> Result<Device> {

@@ -139,12 +139,57 @@ fn the_bytes_are_what_the_format_says() {
     writer.entry(3, &file);
     writer.chunk(&Chunk { row: 3, file_offset: 0, block: 2, offset: 5, len: 300 });
     writer.entry(4, &Row { mtime_ns: 1, ..Row::new(b"a/cd", Kind::Dir) });
+    writer.entry(5, &Row { size: 10, mtime_ns: 1, flags: 1, path: b"a/ce", ..file });
+    writer.chunk(&Chunk { row: 5, file_offset: 0, block: 2, offset: 305, len: 10 });
     #[rustfmt::skip]
     assert_eq!(writer.bytes(), [
-        1, 6, 0, 0x01, 0, 3, b'a', b'/', b'b', 0xac, 0x02, 0xa4, 0x03, 1, 0, 1, 0, 2, b'm', b'e',
-        2, 0, 0, 4, 5, 0xac, 0x02,
-        1, 2, 1, 0, 2, 2, b'c', b'd', 0, 0, 0, 0, 4, 0,
+        0x18, 6, 0x01, 0xa4, 0x03, 1, 0, 2, b'm', b'e', 0, 3, b'a', b'/', b'b', 0xac, 0x02, 1,
+        0x80, 0, 4, 5, 0xac, 0x02,
+        0x01, 2, 2, b'c', b'd', 0, 4,
+        0x60, 3, 1, b'e', 10, 0, 0x20, 1,
     ]);
+}
+
+/// Entries of one kind with the same traits whose contents fill a block one behind the other, and what interrupts that.
+#[test]
+fn chunks_that_follow_one_another_come_back() {
+    let chunk = |row, block, offset, len| Chunk { row, file_offset: 0, block, offset, len };
+    let chunks = [
+        chunk(1, 0, 0, 9),
+        chunk(2, 7, 0, 4),
+        chunk(3, 7, 4, 5),
+        // A duplicate in an earlier block, one in the same block, and a gap.
+        chunk(4, 3, 9, 1),
+        chunk(5, 7, 9, 2),
+        chunk(6, 7, 4, 5),
+        chunk(7, 7, 11, 1),
+        chunk(8, 7, 40, u32::MAX - 40),
+    ];
+    let mut writer = DirectoryWriter::new();
+    let path = |row: u32| format!("{row}");
+    let mut lens = Vec::new();
+    for chunk in &chunks {
+        let before = writer.bytes().len();
+        writer.entry(chunk.row, &Row { size: chunk.len.into(), ..Row::new(path(chunk.row).as_bytes(), Kind::File) });
+        writer.chunk(chunk);
+        lens.push(writer.bytes().len() - before);
+    }
+    assert_eq!(lens[..7], [6, 11, 6, 11, 6, 11, 6], "a chunk at the end takes no bytes");
+    // Not all of the contents, or none: each chunk stands for itself.
+    writer.entry(9, &Row { size: 9, ..Row::new(b"9", Kind::File) });
+    let rest = [
+        Chunk { row: 9, file_offset: 0, block: 8, offset: 0, len: 4 },
+        Chunk { row: 9, file_offset: 4, block: 8, offset: 4, len: 5 },
+    ];
+    rest.iter().for_each(|chunk| writer.chunk(chunk));
+    let mut reader = DirectoryReader::new(writer.bytes());
+    let mut found = Vec::new();
+    while let Some(record) = reader.next() {
+        if let Record::Chunk(chunk) = record.unwrap() {
+            found.push(chunk);
+        }
+    }
+    assert_eq!(found, [&chunks[..], &rest].concat());
 }
 
 #[test]
@@ -172,15 +217,18 @@ fn what_a_directory_may_not_hold_is_refused() {
     assert_eq!(read(&good).unwrap(), 1);
     assert!(read(&entry(&Row::new(b"../ab", Kind::File))).unwrap_err().is_damage());
     assert!(read(&entry(&Row::new(b"ab", Kind::Symlink))).unwrap_err().is_damage());
-    // Tag, kind and fields from the future; a path that shares what was never there; a count beyond all bytes.
-    for (at, to) in [(0, 3), (2, 8), (3, 0x80)] {
-        let mut bytes = good.clone();
-        bytes[at] = to;
-        assert!(matches!(read(&bytes), Err(ContainerError::Unsupported { .. })), "{at}");
+    // Records, names and fields from the future; a path that shares what was never there; a chunk without bytes.
+    let (head, traits) = (vec![0x08, 0], vec![0x18, 0, 0x04, 0, 0, 0]);
+    let rest = [0, 2, b'a', b'b', 0, 0];
+    assert_eq!(good, [&head[..], &rest].concat());
+    for bytes in
+        [[&[0x90, 0][..], &rest].concat(), [&traits[..], &rest].concat(), [&[0x48, 0][..], &rest, &[0x40]].concat()]
+    {
+        assert!(matches!(read(&bytes), Err(ContainerError::Unsupported { .. })), "{bytes:?}");
     }
-    let mut bytes = good.clone();
-    bytes[4] = 1;
-    assert!(read(&bytes).unwrap_err().is_damage());
+    for bytes in [[&head[..], &[1, 2, b'a', b'b', 0, 0]].concat(), [&[0x28, 0][..], &rest].concat()] {
+        assert!(read(&bytes).unwrap_err().is_damage(), "{bytes:?}");
+    }
     let holes = [Hole { offset: 1, len: 1 }];
     let mut bytes = entry(&Row { size: 9, holes: &holes, ..Row::new(b"ab", Kind::File) });
     let count = bytes.len() - 3;
