@@ -383,12 +383,12 @@ pub(crate) struct ManArgs {
 pub(crate) enum CodecName {
     /// Small, and fast enough for most disks
     Zstd,
-    /// Smallest, slow to pack and to read back
-    Lzma,
     /// Larger, and very fast to read back
     Lz4,
     /// No compression
     Store,
+    /// Smallest, slow to pack and to read back
+    Lzma,
 }
 
 /// Names of the ways to filter.

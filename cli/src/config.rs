@@ -147,7 +147,7 @@ impl Pack {
             _ => String::new(),
         };
         format!(
-            "profile {}, codec {codec}, filter {filter}, block {}, dedup {}{pieces}, order {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
+            "profile {}, codec {codec}, block {}, dedup {}{pieces}, filter {filter}, order {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
             self.choice.profile,
             Human(block_size.into()),
             dedup.name(),

@@ -152,7 +152,7 @@ impl Context {
     /// Whether compressing `raw` may pay. Sets the level and window that suit it.
     fn is_worth_it(&mut self, raw: &[u8]) -> Result<bool, CodecError> {
         match self {
-            Context::Zstd(zstd) if zstd.level >= PROBE_LEVEL => {
+            Context::Zstd(zstd) if (Codec::Zstd { level: zstd.level }).is_probed() => {
                 let level = match probe(raw, &mut zstd.trial)? {
                     Verdict::Store => return Ok(false),
                     Verdict::Cheap => PROBE_LEVEL,

@@ -230,6 +230,11 @@ impl Codec {
         }
     }
 
+    /// Whether blocks are looked at before they are compressed, for what they are worth.
+    fn is_probed(self) -> bool {
+        matches!(self, Codec::Zstd { level: PROBE_LEVEL.. } | Codec::Lzma { .. })
+    }
+
     /// The level, where the codec has levels.
     #[must_use]
     pub fn level(self) -> Option<i32> {

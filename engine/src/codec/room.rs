@@ -70,10 +70,11 @@ impl Codec {
             Codec::Store => 0,
             // The table, and where the caller's buffer has no room for the worst case, a buffer of its own.
             Codec::Lz4 => (16 << 10) + lz4_flex::block::get_maximum_output_size(longest),
-            Codec::Zstd { level } => zstd_len(if level == 0 { 3 } else { level }, longest) + TRIAL,
-            Codec::Lzma { .. } => lzma::encoder_len(longest) + TRIAL,
+            Codec::Zstd { level } => zstd_len(if level == 0 { 3 } else { level }, longest),
+            Codec::Lzma { .. } => lzma::encoder_len(longest),
         };
-        context + copies
+        let trial = if self.is_probed() || filter.detects(self) { TRIAL } else { 0 };
+        context + copies + trial
     }
 }
 

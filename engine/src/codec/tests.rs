@@ -144,6 +144,40 @@ fn the_output_does_not_depend_on_history_or_buffers() {
 }
 
 #[test]
+fn a_block_is_searched_to_its_start() {
+    // 3 MiB that were there 5 MiB before; zstd's own window at level 9 has 4 MiB. Six bits of eight are noise.
+    let mut raw: Vec<u8> = noise(5 << 20, 15).into_iter().map(|n| n & 63).collect();
+    raw.extend_from_within(..3 << 20);
+    let codec = Codec::Zstd { level: 9 };
+    let mut encoder = Encoder::new(codec).unwrap();
+    let (id, stored) = encode(&mut encoder, &raw);
+    assert!(stored.len() < 4 << 20, "{} bytes", stored.len());
+    assert_eq!(decode(&mut Decoder::new(), id, &stored, raw.len()).unwrap(), raw);
+    let mut front = vec![0; 6 << 20];
+    Decoder::new().decode_prefix(id, &stored, raw.len(), &mut front).unwrap();
+    assert!(front == raw[..front.len()]);
+    assert!(encoder.memory_bytes() <= codec.encoder_len(FilterChoice::Off, raw.len()));
+    // A short block behind it is as one of its own.
+    let short = prose(100_000, 16);
+    assert_eq!(encode(&mut encoder, &short), encode(&mut Encoder::new(codec).unwrap(), &short));
+}
+
+#[test]
+fn chunks_of_lzma_are_checked_before_they_are_decoded() {
+    let mut decoder = Decoder::new();
+    let mut wrong = |stored: &[u8]| decode(&mut decoder, CodecId::LZMA, stored, 5).unwrap_err().to_string();
+    // One chunk of five bytes as they are, and the end.
+    let whole = [1, 0, 4, b'a', b'b', b'c', b'd', b'e', 0];
+    assert_eq!(decode(&mut Decoder::new(), CodecId::LZMA, &whole, 5).unwrap(), b"abcde");
+    assert_eq!(wrong(&whole[..8]), "malformed lzma data: the stream is cut short");
+    assert_eq!(wrong(&whole[..6]), "malformed lzma data: the stream is cut short");
+    assert_eq!(wrong(&[&whole[..], &[0]].concat()), "malformed lzma data: more bytes behind the stream");
+    assert_eq!(wrong(&[&[7], &whole[1..]].concat()), "malformed lzma data: a chunk of an unknown kind");
+    assert_eq!(wrong(&[&whole[..8], &whole[..]].concat()), "lzma: expected 5 raw bytes, found 10");
+    assert_eq!(wrong(&[0xE0, 0, 4, 0]), "malformed lzma data: the stream is cut short");
+}
+
+#[test]
 fn a_zstd_frame_names_its_content_size_and_carries_no_checksum() {
     let raw = prose(10_000, 9);
     let (_, stored) = encode(&mut Encoder::new(Codec::default()).unwrap(), &raw);
