@@ -4,7 +4,7 @@
 //! give equal sketches, on every machine.
 //!
 //! A rolling hash ("gear": Xia et al., "Ddelta", Performance Evaluation 2014) looks at every passage of
-//! [`PASSAGE`] bytes and picks one in [`ONE_IN`] by its value, so that the same passages are picked wherever they stand. Of
+//! `PASSAGE` bytes and picks one in `ONE_IN` by its value, so that the same passages are picked wherever they stand. Of
 //! what was picked, the least value under each of [`VALUES`] hash functions is kept (MinHash: Broder, "On the resemblance
 //! and containment of documents", SEQUENCES 1997): the share of values that two sketches have in common is the share of
 //! picked passages that the contents have in common, give or take an eighth.

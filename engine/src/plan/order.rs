@@ -75,7 +75,7 @@ impl Files {
     }
 
     /// By type: by kind of file; of one kind first what has namesakes to lie beside, by name: where there are
-    /// [`NAMESAKES`], all of them by path, else those of nearly equal sizes by size; then the others by path.
+    /// `NAMESAKES`, all of them by path, else those of nearly equal sizes by size; then the others by path.
     #[must_use]
     pub fn by_type(entries: &Entries) -> Self {
         let Self(mut rows) = Self::by_path(entries);

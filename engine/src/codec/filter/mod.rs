@@ -1,7 +1,7 @@
 //! Filters: reversible transforms of raw bytes that a codec then compresses better. They never change their number.
 //!
 //! What flows in: a block's bytes and up to four [`FilterId`]s. What flows out: the filtered bytes, and on the way back
-//! the same bytes that went in. What this module does not know: which filter suits a block ([`detect`] does), codecs,
+//! the same bytes that went in. What this module does not know: which filter suits a block (`detect` does), codecs,
 //! frames.
 //!
 //! Every filter is a function of the bytes and their places in the block alone. All but the shuffles need only a few
