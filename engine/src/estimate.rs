@@ -36,8 +36,8 @@ const END: usize = 4096;
 const TWINS_MAX: usize = 8;
 /// How often the sample is drawn anew from itself for an interval.
 const RESAMPLES: usize = 1000;
-/// Fewer blocks say nothing about how much they differ.
-const BLOCKS_LEAST: usize = 4;
+/// So many blocks are looked at however long it takes: fewer say nothing about how much they differ.
+const BLOCKS_LEAST: usize = 2;
 
 /// A value, and between which two it lies in 95 of 100 samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,7 +128,7 @@ pub fn estimate(entries: &Entries, plan: &Plan, settings: &Settings, walked: Dur
 
 fn blocks_wanted(plan: &Plan, sample: u64) -> usize {
     let mean = (plan.data_bytes() / plan.blocks().max(1) as u64).max(1);
-    usize::try_from(sample / mean).unwrap_or(usize::MAX).max(2 * BLOCKS_LEAST).min(plan.blocks())
+    usize::try_from(sample / mean).unwrap_or(usize::MAX).max(4 * BLOCKS_LEAST).min(plan.blocks())
 }
 
 /// `wanted` of `blocks` blocks, one from each of equal stretches, in an order in which any first part of them is spread over the

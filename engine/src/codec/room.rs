@@ -119,12 +119,7 @@ mod tests {
     }
 
     fn noise(len: usize) -> Vec<u8> {
-        let mut state = 7_u64;
-        let next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        };
-        std::iter::repeat_with(next).take(len).collect()
+        crate::codec::tests::noise(len, 7)
     }
 
     #[test]

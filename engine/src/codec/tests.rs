@@ -8,7 +8,8 @@ fn settings() -> impl Iterator<Item = Codec> {
     [Codec::Store, Codec::Lz4].into_iter().chain(levels.map(|level| Codec::Zstd { level })).chain(lzma)
 }
 
-fn noise(len: usize, seed: u64) -> Vec<u8> {
+/// Bytes that nothing compresses.
+pub(super) fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,16 +1,8 @@
 use super::detect::detect;
 use super::*;
+use crate::codec::tests::noise;
 use crate::codec::trial::Trial;
 use proptest::prelude::*;
-
-fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    std::iter::repeat_with(next).take(len).collect()
-}
 
 /// Bytes in which calls, jumps, addressing and their beginnings stand everywhere, and distances are near and far.
 fn like_code(len: usize, seed: u64) -> Vec<u8> {
