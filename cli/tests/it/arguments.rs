@@ -19,7 +19,7 @@ fn values_out_of_range_are_refused_with_the_range() {
         (&["--level", "-8"], "-7..=22"),
         (&["--level", "3", "--codec", "lz4"], "lz4 has no levels"),
         (&["--level", "3", "--codec", "store"], "store has no levels"),
-        (&["--codec", "gzip"], "zstd, lzma, lz4, store"),
+        (&["--codec", "gzip"], "zstd, lz4, store, lzma"),
         (&["--io", "aio"], "auto, uring, pool, pread, mmap"),
         (&["--block-size", "5MiB"], "power of two from 4KiB to 64MiB"),
         (&["--block-size", "4MB"], "4MiB"),

@@ -23,7 +23,7 @@ fn laborious() -> Place {
 
 fn start(place: &Place, target: &str) -> Child {
     carrack()
-        .args(["pack", "src", "-o", target, "--level", "22", "--block-size", "256k", "--threads", "1"])
+        .args(["pack", "src", "-o", target, "--level", "22", "--block-size", "256k", "--no-dedup", "--threads", "1"])
         .current_dir(place.dir.path())
         .stderr(Stdio::piped())
         .spawn()
@@ -69,7 +69,20 @@ fn a_replaced_archive_survives_a_stop() {
     let place = laborious();
     let old = place.file("out/a.crk", b"the old one");
     let child = carrack()
-        .args(["pack", "src", "-o", "out/a.crk", "--force", "--level", "22", "--block-size", "256k", "--threads", "1"])
+        .args([
+            "pack",
+            "src",
+            "-o",
+            "out/a.crk",
+            "--force",
+            "--level",
+            "22",
+            "--block-size",
+            "256k",
+            "--no-dedup",
+            "--threads",
+            "1",
+        ])
         .current_dir(place.dir.path())
         .stderr(Stdio::null())
         .spawn()
