@@ -10,7 +10,7 @@ use carrack_backends::read::choose::IoChoice;
 use carrack_engine::codec::FilterChoice;
 use carrack_engine::pack::Dedup;
 use carrack_engine::plan::Order;
-use carrack_engine::profile::Profile;
+use carrack_engine::profile::{DictionaryChoice, Profile};
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 
@@ -124,6 +124,11 @@ pub(crate) struct PackArgs {
     /// profile's]
     #[arg(long, value_enum, value_name = "ORDER", help_heading = "Compression")]
     pub(crate) order: Option<OrderName>,
+
+    /// Dictionaries that short blocks of one kind share: auto, off, or their length at most, from 4KiB to 2MiB [default: auto, which
+    /// is 256KiB for blocks of at most 256KiB, with zstd]
+    #[arg(long, value_name = "SIZE", value_parser = dictionary, help_heading = "Compression")]
+    pub(crate) dict: Option<DictionaryChoice>,
 
     /// Leave out what matches these patterns; may be given several times
     // One pattern an occurrence: a list would swallow the inputs behind it.
@@ -427,6 +432,17 @@ impl From<DedupName> for Dedup {
             DedupName::File => Dedup::File,
             DedupName::Chunk => Dedup::Chunk,
         }
+    }
+}
+
+/// `auto`, `off` or a size.
+fn dictionary(text: &str) -> Result<DictionaryChoice, String> {
+    match text {
+        "auto" => Ok(DictionaryChoice::Auto),
+        "off" => Ok(DictionaryChoice::Off),
+        size => size::parse_u32(size)
+            .map(DictionaryChoice::Len)
+            .map_err(|why| format!("expected auto, off or a size: {why}")),
     }
 }
 

@@ -135,7 +135,7 @@ impl Pack {
         fn or_auto<T: ToString>(value: Option<T>) -> String {
             value.map_or_else(|| "auto".to_owned(), |value| value.to_string())
         }
-        let Dials { codec, filter, block_size, dedup, chunk_size, order } = self.dials;
+        let Dials { codec, filter, block_size, dedup, chunk_size, order, dictionary } = self.dials;
         let codec = match codec {
             Codec::Store => "store".to_owned(),
             Codec::Lz4 => "lz4".to_owned(),
@@ -147,11 +147,12 @@ impl Pack {
             _ => String::new(),
         };
         format!(
-            "profile {}, codec {codec}, block {}, dedup {}{pieces}, filter {filter}, order {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
+            "profile {}, codec {codec}, block {}, dedup {}{pieces}, filter {filter}, order {}, dict {}, io {}, readers {}, depth {}, direct {}, slots {} of {}, threads {}, memory limit {}, {} exclude {}, sync {}",
             self.choice.profile,
             Human(block_size.into()),
             dedup.name(),
             order.name(),
+            dictionary.map_or_else(|| "off".to_owned(), |bytes| Human(bytes.into()).to_string()),
             self.io,
             or_auto(self.readers),
             or_auto(self.depth),
@@ -219,6 +220,7 @@ fn choice(args: &PackArgs) -> Result<Choice> {
         dedup,
         chunk_size: args.chunk_size,
         order: args.order.map(Into::into),
+        dictionary: args.dict.unwrap_or_default(),
     })
 }
 

@@ -47,7 +47,7 @@ Examples:
       All percentiles: times/pack.stages.json, and times/pack.hlog for viewers of HdrHistogram logs.
 
 The bytes of an archive depend on what is packed and on --codec, --level, --filter, --block-size, --dedup,
---chunk-size and --order. --io, --readers, --direct, --slots, --slot-size, --threads and --memory-limit change how fast it is made,
+--chunk-size, --order and --dict. --io, --readers, --direct, --slots, --slot-size, --threads and --memory-limit change how fast it is made,
 not one byte of it.";
 
 /// `carrack estimate --help`.

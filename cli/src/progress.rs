@@ -59,7 +59,7 @@ impl Bar {
 
 fn template(stage: Stage) -> &'static str {
     match stage {
-        Stage::Walk | Stage::Scan => COUNTING,
+        Stage::Walk | Stage::Scan | Stage::Train => COUNTING,
         Stage::Pack | Stage::Unpack | Stage::Verify => MEASURING,
         Stage::Finish => CLOSING,
     }
@@ -86,6 +86,7 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
 fn message(progress: &Progress) -> String {
     match progress.stage {
         Stage::Walk => format!("{} entries found", progress.entries),
+        Stage::Train => format!("{} of {} dictionaries made", progress.entries, progress.entries_total),
         Stage::Scan => format!("{} of {} files looked at for their order", progress.entries, progress.entries_total),
         Stage::Pack => format!("-> {}", Human(progress.stored)),
         Stage::Finish => format!("writing the index, {} so far", Human(progress.stored)),
@@ -100,7 +101,8 @@ fn message(progress: &Progress) -> String {
 mod tests {
     use super::*;
 
-    const STAGES: [Stage; 6] = [Stage::Walk, Stage::Scan, Stage::Pack, Stage::Finish, Stage::Unpack, Stage::Verify];
+    const STAGES: [Stage; 7] =
+        [Stage::Walk, Stage::Scan, Stage::Train, Stage::Pack, Stage::Finish, Stage::Unpack, Stage::Verify];
 
     #[test]
     fn every_template_is_one() {

@@ -14,12 +14,14 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 
 use crate::codec::{CodecId, Decoder, Filters};
+use crate::container::frame::FrameKind;
 use crate::container::source::{FileSource, Source};
 use crate::control::Escaped;
 use crate::digest::{Digest, Hasher};
 use crate::entry::{Entry, Extent, Kind, Row};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{BlockRow, Index, IndexError, Scratch};
+use crate::restore::dictionaries::Dictionaries;
 use crate::restore::frames::{FrameBytes, FrameError};
 
 /// An archive that is open for reading. Opening reads the footer alone; looking a path up reads one batch of rows;
@@ -47,6 +49,7 @@ pub struct Archive {
     name: String,
     source: Arc<dyn Source>,
     index: Arc<Index>,
+    dictionaries: Dictionaries,
 }
 
 impl fmt::Debug for Archive {
@@ -97,6 +100,8 @@ pub struct BlockInfo {
     pub codec: &'static str,
     /// What was done to its bytes before that.
     pub filters: Filters,
+    /// The frame whose payload is the dictionary of this one.
+    pub dictionary: Option<u64>,
     /// Where it begins in the archive, bytes.
     pub offset: u64,
     /// Length of its payload, uncompressed, bytes.
@@ -109,12 +114,13 @@ pub struct BlockInfo {
 
 impl From<&BlockRow> for BlockInfo {
     fn from(row: &BlockRow) -> Self {
-        let &BlockRow { seq, kind, codec, filters, offset, raw_len, stored_len, digest, .. } = row;
+        let &BlockRow { seq, kind, codec, filters, dictionary, offset, raw_len, stored_len, digest, .. } = row;
         Self {
             seq,
             kind: kind.name(),
             codec: CodecId(codec).name().unwrap_or("unknown"),
             filters: Filters(filters),
+            dictionary,
             offset,
             raw_len,
             stored_len,
@@ -149,7 +155,7 @@ impl Archive {
     pub fn from_source(name: impl Into<String>, source: Arc<dyn Source>) -> Result<Self> {
         let name = name.into();
         let index = Index::open(&*source).map_err(|error| index_error(&name, error))?;
-        Ok(Self { name, source, index: Arc::new(index) })
+        Ok(Self { name, source, index: Arc::new(index), dictionaries: Dictionaries::default() })
     }
 
     /// The name it goes by in errors.
@@ -420,13 +426,12 @@ impl Archive {
 
     #[cold]
     fn frame_error(&self, seq: u64, error: FrameError) -> Error {
-        match error {
-            FrameError::Container(error @ IndexError::Io { .. }) => self.error(error),
-            FrameError::Codec(error) if error.needs_newer() => {
-                Error::new(ErrorKind::Newer, format!("{}: block {seq}: {error}", self.name))
-            }
-            error => self.damaged(&format!("block {seq}: {error}")),
-        }
+        let kind = match error.cause() {
+            FrameError::Container(IndexError::Io { .. }) => ErrorKind::Input,
+            FrameError::Codec(error) if error.needs_newer() => ErrorKind::Newer,
+            _ => ErrorKind::Damaged,
+        };
+        Error::new(kind, format!("{}: block {seq}: {error}", self.name))
     }
 }
 
@@ -451,14 +456,20 @@ impl BlockReader {
         let block = archive.block(seq)?;
         let start = extent.offset as usize;
         let end = start + wanted;
+        if block.kind != FrameKind::Block {
+            return Err(archive.damaged(&format!("frame {seq} is a {}, not a block of contents", block.kind.name())));
+        }
         if end > block.raw_len as usize {
             return Err(archive.damaged(&format!("block {seq} ends before byte {end}")));
         }
+        let dictionary = archive.dictionaries.of(&block, &*archive.source, &archive.index);
+        let dictionary = dictionary.map_err(|error| archive.frame_error(seq, error))?;
         self.frame.read(&*archive.source, &block).map_err(|error| archive.frame_error(seq, error))?;
         let proved =
             self.frame.check(&block, archive.index.archive_id()).map_err(|error| archive.frame_error(seq, error))?;
-        let bytes =
-            proved.prefix(end, &mut self.decoder, &mut self.buffer).map_err(|error| archive.frame_error(seq, error))?;
+        let bytes = proved
+            .prefix(end, dictionary.as_deref(), &mut self.decoder, &mut self.buffer)
+            .map_err(|error| archive.frame_error(seq, error))?;
         Ok(&bytes[start..end])
     }
 }

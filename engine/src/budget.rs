@@ -12,6 +12,7 @@ use std::fmt;
 use crate::archive::Archive;
 use crate::codec::{Codec, CodecId, FilterChoice, Filters};
 use crate::dedup::{self, PieceSizes};
+use crate::dictionaries::{self, Dictionaries};
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pack::threads;
@@ -72,6 +73,8 @@ pub struct Wish {
     pub dedup: bool,
     /// The order in which contents are stored.
     pub order: Order,
+    /// The longest dictionary that blocks of one kind may share, bytes.
+    pub dictionary: Option<u32>,
     /// NUM_SLOTS.
     pub slots: Option<u32>,
     /// Bytes in a slot, before it is rounded up to whole blocks.
@@ -151,6 +154,8 @@ impl Tables {
 /// What each part of a run takes, bytes.
 struct Parts {
     tables: u64,
+    /// Before the pipeline begins, besides the tables.
+    before: u64,
     slot: u64,
     frame: u64,
     thread: u64,
@@ -162,10 +167,18 @@ impl Parts {
         let per_slot = (slot_size as u64 / block).min(tables.blocks.max(1));
         let directory = (tables.most_chunks * DIRECTORY_ENTRY).min(DIRECTORY.1 as u64);
         let (codec, len) = DIRECTORY;
+        // With a dictionary, tables as for a block that follows it in one.
+        let longest = wish.block_size as usize + wish.dictionary.unwrap_or_default() as usize;
         let blocks = wish.codec.encoder_len(wish.filter, wish.block_size as usize);
+        let blocks = blocks.max(wish.codec.encoder_len(wish.filter, longest));
         let contexts = blocks + codec.encoder_len(FilterChoice::Off, len);
+        let (kept, making) = wish.dictionaries().map_or((0, 0), |settings| {
+            let kept = Dictionaries::bytes_for(&settings, tables.entries);
+            (kept, Dictionaries::bytes_to_make(&settings, wish.block_size))
+        });
         Self {
-            tables: tables.bytes + 2 * tables.most_chunks * REQUEST,
+            tables: tables.bytes + 2 * tables.most_chunks * REQUEST + kept,
+            before: making,
             slot: slot_size as u64 + per_slot * tables.most_chunks * LOAD_CHUNK,
             frame: block + 2 * directory,
             thread: contexts as u64 + WORKER,
@@ -178,7 +191,8 @@ impl Parts {
             (frames as u64).saturating_mul(self.frame),
             (threads as u64).saturating_mul(self.thread),
         ];
-        sum.into_iter().fold(BASE + self.tables, u64::saturating_add)
+        let sum = sum.into_iter().fold(0, u64::saturating_add);
+        sum.max(self.before).saturating_add(BASE + self.tables)
     }
 }
 
@@ -190,6 +204,12 @@ impl Wish {
     pub fn check(&self) -> Result<()> {
         threads(self.threads)?;
         self.settings(&Tables { blocks: u64::from(u32::MAX), ..Tables::default() }).map(drop)
+    }
+
+    /// How dictionaries are made, if they are.
+    fn dictionaries(&self) -> Option<dictionaries::Settings> {
+        let threads = self.threads.unwrap_or(self.cores).max(1);
+        self.dictionary.map(|len| dictionaries::Settings { codec: self.codec, filter: self.filter, len, threads })
     }
 
     /// Bytes that it takes for a while to put all files into their order, a scan of them included.

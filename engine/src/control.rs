@@ -11,6 +11,8 @@ pub enum Stage {
     Walk,
     /// Looking at the beginning of each file, for the order in which contents are stored.
     Scan,
+    /// Making dictionaries from a sample; entries are groups of files here.
+    Train,
     /// Reading, compressing and writing an archive.
     Pack,
     /// Writing the index and making the archive durable.
@@ -26,6 +28,7 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Stage::Walk => "walk",
             Stage::Scan => "scan",
+            Stage::Train => "train",
             Stage::Pack => "pack",
             Stage::Finish => "finish",
             Stage::Unpack => "unpack",

@@ -24,7 +24,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::codec::{Codec, CodecError, Encoded, Encoder, FilterChoice};
 use crate::digest::Digest;
 use crate::entry::{Entries, Kind};
-use crate::plan::{Chunk, Plan};
+use crate::plan::{Chunk, Plan, Random, draw};
 
 /// What an entry takes in the index and in the directory of its block, bytes: what is left of an archive of `corpus/source` besides
 /// its blocks, an entry.
@@ -130,25 +130,6 @@ pub fn estimate(entries: &Entries, plan: &Plan, settings: &Settings, walked: Dur
 fn blocks_wanted(plan: &Plan, sample: u64) -> usize {
     let mean = (plan.data_bytes() / plan.blocks().max(1) as u64).max(1);
     usize::try_from(sample / mean).unwrap_or(usize::MAX).max(4 * BLOCKS_LEAST).min(plan.blocks())
-}
-
-/// `wanted` of `blocks` blocks, one from each of equal stretches, in an order in which any first part of them is spread over the
-/// whole as well.
-fn draw(blocks: usize, wanted: usize) -> Vec<usize> {
-    if wanted == 0 {
-        return Vec::new();
-    }
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let mut drawn: Vec<usize> = (0..wanted)
-        .map(|at| {
-            let (start, end) = (at * blocks / wanted, (at + 1) * blocks / wanted);
-            start + random.below(end - start)
-        })
-        .collect();
-    for at in (1..drawn.len()).rev() {
-        drawn.swap(at, random.below(at + 1));
-    }
-    drawn
 }
 
 /// Reads, hashes and compresses blocks on all threads until all are done or the time is up.
@@ -284,37 +265,9 @@ fn resampled(drawn: &[Drawn], of: fn(&Drawn) -> f64) -> (f64, f64) {
     (ratios[RESAMPLES / 40], ratios[RESAMPLES - 1 - RESAMPLES / 40])
 }
 
-/// Numbers that are random enough to draw blocks by: splitmix64 (Sebastiano Vigna, public domain).
-struct Random(u64);
-
-impl Random {
-    /// Below `end`, or 0 when that is 0.
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^= mixed >> 31;
-        if end == 0 { 0 } else { (mixed % end as u64) as usize }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_drawn_is_spread_over_the_whole() {
-        for (blocks, wanted) in [(1, 1), (10, 10), (100, 7), (1000, 50)] {
-            let mut drawn = draw(blocks, wanted);
-            drawn.sort_unstable();
-            for (at, block) in drawn.iter().enumerate() {
-                assert!((at * blocks / wanted..(at + 1) * blocks / wanted).contains(block), "{block} of {blocks}");
-            }
-            assert_eq!(drawn.len(), wanted);
-        }
-        assert!(draw(0, 0).is_empty());
-    }
 
     #[test]
     fn blocks_that_are_alike_leave_no_doubt_and_others_do() {

@@ -18,6 +18,7 @@ pub mod scan;
 pub mod walk;
 // L2
 pub mod dedup;
+pub mod dictionaries;
 pub mod index;
 // L3
 pub mod pipeline;

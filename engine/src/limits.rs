@@ -11,6 +11,8 @@ pub const BLOCK_SIZE_FAST: u32 = 1 << 20;
 /// Block size for codecs that search long, bytes: where the codec takes five times as long, the cache hardly shows, and a
 /// longer block holds more of what is alike (`docs/performance.md` has both figures).
 pub const BLOCK_SIZE_SMALL: u32 = 4 << 20;
+/// Longest dictionary, uncompressed, bytes: what a reader may have to keep for each.
+pub const DICTIONARY_LEN_MAX: u32 = 2 << 20;
 /// Frames, tables and batches begin at multiples of this, bytes (what Arrow recommends for buffers).
 pub const ALIGN: u64 = 64;
 /// Rows in one record batch of the index at most.

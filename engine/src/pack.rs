@@ -13,10 +13,12 @@ use carrack_backends::sink::{self, AppendSink, FileSinkOptions, StreamSink};
 use serde_json::{Map, Value};
 
 use crate::budget::{Settings, Tables, Wish};
+use crate::codec::CodecError;
 use crate::container::head::HEAD;
 use crate::container::id::{ArchiveId, ArchiveIdHasher};
 use crate::control::{Cancel, Control, Progress, Stage, Warning};
 use crate::dedup::PieceSizes;
+use crate::dictionaries::{self, Dictionaries};
 use crate::digest::Digest;
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
@@ -171,7 +173,8 @@ impl Packer {
         let tables = Tables::of(&entries, &plan, &wish, pieces);
         let settings = wish.settings(&tables)?;
         notes.extend(wish.note(&tables, &settings));
-        let job = self.job(&dials, entries, plan, pieces, &settings);
+        let dictionaries = self.dictionaries(&dials, &entries, &plan, settings.threads)?;
+        let job = self.job(&dials, entries, plan, pieces, dictionaries, &settings);
         let backend_name = backend.caps().name;
         let Settings { slots, slot_size, threads, .. } = settings;
 
@@ -282,6 +285,35 @@ impl Packer {
         Ok(Files::by_likeness(by_path, &sketches.ok_or_else(cancelled)?))
     }
 
+    /// What blocks of one kind have in common, found out from a sample.
+    fn dictionaries(
+        &self,
+        dials: &Dials,
+        entries: &Entries,
+        plan: &Plan,
+        threads: usize,
+    ) -> Result<Option<Dictionaries>> {
+        let Dials { codec, filter, dictionary: Some(len), .. } = *dials else { return Ok(None) };
+        let settings = dictionaries::Settings { codec, filter, len, threads };
+        let progress = |done: usize, groups: usize| {
+            self.control.report(&Progress {
+                stage: Stage::Train,
+                bytes: 0,
+                bytes_total: 0,
+                entries: done as u64,
+                entries_total: groups as u64,
+                stored: 0,
+            });
+        };
+        let stop = || self.control.cancel.is_cancelled();
+        let made = Dictionaries::train(entries, plan, &settings, &progress, &stop);
+        if stop() {
+            return Err(cancelled());
+        }
+        let cannot = |error: CodecError| Error::with(ErrorKind::Output, "cannot make dictionaries", error);
+        made.map(Some).map_err(cannot)
+    }
+
     fn wish(&self, dials: &Dials) -> Wish {
         Wish {
             limit: self.memory_limit,
@@ -290,6 +322,7 @@ impl Packer {
             block_size: dials.block_size,
             dedup: dials.dedup != Dedup::None,
             order: dials.order,
+            dictionary: dials.dictionary,
             slots: self.slots,
             slot_size: self.slot_size,
             threads: self.threads.map(at_most_useful),
@@ -297,7 +330,15 @@ impl Packer {
         }
     }
 
-    fn job(&self, dials: &Dials, entries: Entries, plan: Plan, pieces: Option<PieceSizes>, settings: &Settings) -> Job {
+    fn job(
+        &self,
+        dials: &Dials,
+        entries: Entries,
+        plan: Plan,
+        pieces: Option<PieceSizes>,
+        dictionaries: Option<Dictionaries>,
+        settings: &Settings,
+    ) -> Job {
         let options = options(dials, pieces);
         let archive_id = archive_id(&options, &entries);
         let &Settings { slots, slot_size, frames, threads, .. } = settings;
@@ -306,6 +347,7 @@ impl Packer {
             plan,
             codec: dials.codec,
             filter: dials.filter,
+            dictionaries,
             block_size: dials.block_size,
             slots,
             slot_size,
@@ -332,6 +374,9 @@ fn options(dials: &Dials, pieces: Option<PieceSizes>) -> Map<String, Value> {
     ]);
     if let Some(sizes) = pieces {
         options.insert("chunk_size".to_owned(), sizes.mean().into());
+    }
+    if let Some(len) = dials.dictionary {
+        options.insert("dictionary".to_owned(), len.into());
     }
     // What is by path says nothing of it, as before there was a choice.
     if dials.order != Order::Path {

@@ -7,8 +7,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::codec::{Codec, FilterChoice};
+use crate::dictionaries::BLOCK_MAX;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
+use crate::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN, DICTIONARY_LEN_MAX};
 use crate::pack::Dedup;
 use crate::plan::Order;
 
@@ -85,6 +86,46 @@ impl Profile {
     }
 }
 
+/// Whether blocks of one kind share a dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum DictionaryChoice {
+    /// With zstd and blocks of at most 256 KiB: dictionaries of up to 256 KiB for the kinds of files that gain by one.
+    #[default]
+    Auto,
+    /// None.
+    Off,
+    /// Dictionaries of up to so many bytes, for the kinds of files that gain by one.
+    Len(u32),
+}
+
+/// The shortest dictionary that can be asked for, bytes.
+pub const DICTIONARY_LEN_MIN: u32 = 4 << 10;
+/// The longest block that has a dictionary unless asked otherwise, bytes: it saves some 5% of blocks so long, 12% of 64 KiB
+/// (`docs/performance-size.md`).
+const DICTIONARY_BLOCK: u32 = 256 << 10;
+/// The longest dictionary unless asked otherwise, bytes: twice as much gains 0.5%, and costs what it takes to load.
+const DICTIONARY_LEN: u32 = 256 << 10;
+
+impl DictionaryChoice {
+    /// The longest dictionary for blocks that are compressed like this, bytes.
+    fn len(self, codec: Codec, block_size: u32) -> Result<Option<u32>> {
+        let usage = |text: String| Err(Error::new(ErrorKind::Usage, text));
+        let is_zstd = matches!(codec, Codec::Zstd { .. });
+        match self {
+            DictionaryChoice::Off => Ok(None),
+            DictionaryChoice::Auto => Ok((is_zstd && block_size <= DICTIONARY_BLOCK).then_some(DICTIONARY_LEN)),
+            DictionaryChoice::Len(_) if !is_zstd => usage(format!("a dictionary with {codec}: only zstd takes one")),
+            DictionaryChoice::Len(_) if block_size > BLOCK_MAX => usage(format!(
+                "a dictionary with blocks of {block_size} bytes: it helps blocks of at most 1 MiB; in longer ones what lies before                  serves better"
+            )),
+            DictionaryChoice::Len(len) if !(DICTIONARY_LEN_MIN..=DICTIONARY_LEN_MAX).contains(&len) => {
+                usage(format!("a dictionary of {len} bytes: it must have 4 KiB to 2 MiB"))
+            }
+            DictionaryChoice::Len(len) => Ok(Some(len)),
+        }
+    }
+}
+
 /// Everything that shapes the bytes of an archive besides what is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dials {
@@ -100,6 +141,8 @@ pub struct Dials {
     pub chunk_size: Option<u32>,
     /// In which order contents are stored.
     pub order: Order,
+    /// The longest dictionary that blocks of one kind may share, bytes.
+    pub dictionary: Option<u32>,
 }
 
 /// A profile, and the dials that were set by hand: they go before it.
@@ -121,25 +164,29 @@ pub struct Choice {
     pub chunk_size: Option<u32>,
     /// [`Dials::order`].
     pub order: Option<Order>,
+    /// [`Dials::dictionary`].
+    pub dictionary: DictionaryChoice,
 }
 
 impl Choice {
     /// All dials, checked against one another.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a block size that cannot be or is more than may be decoded, and for a chunk size that cannot be
-    /// or goes with nothing.
+    /// [`ErrorKind::Usage`] for a block size that cannot be or is more than may be decoded, and for a chunk size or dictionary that
+    /// cannot be or goes with nothing.
     pub fn dials(&self) -> Result<Dials> {
         let codec = self.codec.unwrap_or_else(|| self.profile.codec());
         // Who says how long pieces are wants pieces.
         let dedup = self.chunk_size.map_or_else(|| self.profile.dedup(codec), |_| Dedup::Chunk);
+        let block_size = self.block_size(codec)?;
         let dials = Dials {
             codec,
             filter: self.filter.unwrap_or_default(),
-            block_size: self.block_size(codec)?,
+            block_size,
             dedup: self.dedup.unwrap_or(dedup),
             chunk_size: self.chunk_size,
             order: self.order.unwrap_or_else(|| self.profile.order()),
+            dictionary: self.dictionary.len(codec, block_size)?,
         };
         dials.dedup.pieces(dials.chunk_size, 0)?;
         Ok(dials)
@@ -215,11 +262,39 @@ mod tests {
             let level = Choice { codec: Some(Codec::Zstd { level: 2 }), ..profile(name) }.dials().unwrap();
             assert_eq!(level.codec.level(), Some(2));
             let by_hand = Choice { dedup: Some(Dedup::None), order: Some(Order::Path), ..profile(name) };
-            let by_hand = Choice { block_size: Some(1 << 15), ..by_hand }.dials().unwrap();
-            assert_eq!(by_hand, Dials { dedup: Dedup::None, order: Order::Path, block_size: 1 << 15, ..all });
+            let by_hand = Choice { block_size: Some(1 << 15), dictionary: DictionaryChoice::Off, ..by_hand };
+            let expected =
+                Dials { dedup: Dedup::None, order: Order::Path, block_size: 1 << 15, dictionary: None, ..all };
+            assert_eq!(by_hand.dials().unwrap(), expected);
         }
         let pieces = Choice { chunk_size: Some(4096), ..Choice::default() }.dials().unwrap();
         assert_eq!(pieces.dedup, Dedup::Chunk);
+    }
+
+    #[test]
+    fn short_blocks_have_dictionaries() {
+        let dictionary = |codec, block_size, dictionary| {
+            let choice = Choice { codec: Some(codec), block_size: Some(block_size), dictionary, ..Choice::default() };
+            choice.dials().map(|dials| dials.dictionary)
+        };
+        let zstd = Codec::default();
+        use DictionaryChoice::{Auto, Len, Off};
+        for (codec, block_size, choice, expected) in [
+            (zstd, 64 << 10, Auto, Some(256 << 10)),
+            (zstd, 256 << 10, Auto, Some(256 << 10)),
+            (zstd, 512 << 10, Auto, None),
+            (zstd, 64 << 10, Off, None),
+            (zstd, 1 << 20, Len(100_000), Some(100_000)),
+            (Codec::Lz4, 64 << 10, Auto, None),
+        ] {
+            assert_eq!(dictionary(codec, block_size, choice).unwrap(), expected, "{codec} {block_size} {choice:?}");
+        }
+        for (codec, block_size, len) in
+            [(Codec::Lz4, 1 << 16, 1 << 16), (zstd, 2 << 20, 1 << 16), (zstd, 1 << 16, 4095)]
+        {
+            assert_eq!(dictionary(codec, block_size, Len(len)).unwrap_err().kind(), ErrorKind::Usage);
+        }
+        assert!(dictionary(zstd, 1 << 16, Len(DICTIONARY_LEN_MAX + 1)).is_err());
     }
 
     #[test]

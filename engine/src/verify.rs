@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::archive::Archive;
 use crate::budget::restore_threads;
+use crate::container::frame::FrameKind;
 use crate::control::{Control, Escaped};
 use crate::error::{ErrorKind, Result};
 use crate::index::{Batch, Scratch, envelope, rules};
@@ -98,7 +99,7 @@ impl Archive {
         let mut lens = Vec::new();
         self.index()
             .for_each_block(&**self.source(), |block| {
-                lens.push(block.raw_len);
+                lens.push((block.kind == FrameKind::Block).then_some(block.raw_len));
                 Ok(())
             })
             .map_err(|error| self.error(error))?;
@@ -118,11 +119,11 @@ impl Archive {
     }
 
     /// The files of one batch of rows.
-    fn files_of(&self, batch: &Batch, lens: &[u32]) -> Result<Wanted> {
+    fn files_of(&self, batch: &Batch, lens: &[Option<u32>]) -> Result<Wanted> {
         let (mut files, mut scratch) = (Wanted::new(), Scratch::default());
         for at in 0..batch.len() {
             let row = batch.row(at, &mut scratch);
-            rules::check_extents(&row, |block| lens.get(block as usize).copied())
+            rules::check_extents(&row, |block| lens.get(block as usize).copied().flatten())
                 .map_err(|fault| self.damaged(&format!("{}: {fault}", Escaped(row.path))))?;
             files.push(batch.number(at), &row);
         }

@@ -1,4 +1,4 @@
-//! The beginning of a file, at once and by whoever asks: for what is decided before a backend reads contents.
+//! A stretch of a file, at once and by whoever asks: for what is decided before a backend reads contents.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -11,8 +11,16 @@ use crate::path::{PathId, PathTable};
 /// # Errors
 /// `InvalidInput` for what is no regular file; else what `openat`, `fstat` and `pread` say.
 pub fn read_head(paths: &PathTable, path: PathId, buf: &mut [u8]) -> io::Result<usize> {
+    read_stretch(paths, path, 0, buf)
+}
+
+/// Reads a regular file from `offset` on until `buf` is full or the file ends, and says how many bytes that were.
+///
+/// # Errors
+/// As [`read_head`].
+pub fn read_stretch(paths: &PathTable, path: PathId, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
     let source = Source::open(paths, path)?;
-    read_full(source.as_fd(), 0, buf, source.size())
+    read_full(source.as_fd(), offset, buf, source.size())
 }
 
 #[cfg(test)]
@@ -38,6 +46,8 @@ mod tests {
         assert_eq!((read_head(&table, file, &mut buf).unwrap(), &buf[..]), (5, &b"a few"[..]));
         let mut buf = [0; 50];
         assert_eq!(read_head(&table, file, &mut buf).unwrap(), 11);
+        assert_eq!((read_stretch(&table, file, 2, &mut buf).unwrap(), &buf[..9]), (9, &b"few bytes"[..]));
+        assert_eq!(read_stretch(&table, file, 20, &mut buf).unwrap(), 0);
         for (path, kind) in [
             (folder, io::ErrorKind::InvalidInput),
             (link, io::ErrorKind::InvalidInput),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use carrack_engine::archive::{Archive, Summary};
+use carrack_engine::archive::{Archive, BlockInfo, Summary};
 use carrack_engine::control::Escaped;
 use carrack_engine::error::Result;
 use serde::Serialize;
@@ -39,13 +39,25 @@ struct Share {
     stored_bytes: u64,
 }
 
-/// Shares by kind of frame, name of codec, and filters before it.
-type Mix = BTreeMap<(&'static str, &'static str, String), Share>;
+/// What frames have in common that are told of together.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Form {
+    kind: &'static str,
+    codec: &'static str,
+    filters: String,
+    /// Whether they have a dictionary.
+    dictionary: bool,
+}
+
+/// Shares by form.
+type Mix = BTreeMap<Form, Share>;
 
 fn mix(archive: &Archive) -> Result<Mix> {
     let mut mix = Mix::new();
     archive.blocks(&mut |block| {
-        let share = mix.entry((block.kind, block.codec, block.filters.to_string())).or_default();
+        let &BlockInfo { kind, codec, filters, dictionary, .. } = block;
+        let form = Form { kind, codec, filters: filters.to_string(), dictionary: dictionary.is_some() };
+        let share = mix.entry(form).or_default();
         share.frames += 1;
         share.raw_bytes += u64::from(block.raw_len);
         share.stored_bytes += u64::from(block.stored_len);
@@ -76,9 +88,8 @@ struct Info<'a> {
 
 #[derive(Serialize)]
 struct Codec<'a> {
-    kind: &'static str,
-    codec: &'static str,
-    filters: &'a str,
+    #[serde(flatten)]
+    form: &'a Form,
     #[serde(flatten)]
     share: Share,
     ratio: Option<f64>,
@@ -86,10 +97,8 @@ struct Codec<'a> {
 
 impl<'a> Info<'a> {
     fn new(summary: &'a Summary, mix: &'a Mix) -> Self {
-        let codec = |((kind, codec, filters), &share): (&'a (&'static str, &'static str, String), &Share)| Codec {
-            kind,
-            codec,
-            filters,
+        let codec = |(form, &share): (&'a Form, &Share)| Codec {
+            form,
             share,
             ratio: ratio(share.stored_bytes, share.raw_bytes),
         };
@@ -126,12 +135,14 @@ fn text(path: &Path, summary: &Summary, mix: &Mix) -> String {
     line("size", Both(summary.archive_bytes).to_string());
     line("ratio", shown_ratio(ratio(summary.archive_bytes, summary.bytes)));
     line("frames", summary.frames.to_string());
-    for ((kind, codec, filters), share) in mix {
+    for (Form { kind, codec, filters, dictionary }, share) in mix {
         let ratio = shown_ratio(ratio(share.stored_bytes, share.raw_bytes));
-        let frames = count(share.frames, kind, &format!("{kind}s"));
+        let several = if *kind == "dictionary" { "dictionaries".to_owned() } else { format!("{kind}s") };
+        let frames = count(share.frames, kind, &several);
         let (raw, stored) = (Both(share.raw_bytes), Both(share.stored_bytes));
         let behind = if filters.is_empty() { String::new() } else { format!(", behind {filters}") };
-        line(&format!("  {codec}"), format!("{frames}, {raw} -> {stored}, ratio {ratio}{behind}"));
+        let with = if *dictionary { ", with a dictionary" } else { "" };
+        line(&format!("  {codec}"), format!("{frames}, {raw} -> {stored}, ratio {ratio}{behind}{with}"));
     }
     match &summary.options {
         serde_json::Value::Object(options) => {
@@ -185,8 +196,11 @@ mod tests {
         };
         let share = Share { frames: 1, raw_bytes: 4096, stored_bytes: 1024 };
         let filtered = Share { frames: 2, ..share };
-        let of = |filters: &str| ("block", "zstd", filters.to_owned());
-        (summary, Mix::from([(of(""), share), (of("delta2 shuffle2"), filtered)]))
+        let of =
+            |filters: &str, dictionary| Form { kind: "block", codec: "zstd", filters: filters.to_owned(), dictionary };
+        let dictionaries = Form { kind: "dictionary", ..of("", false) };
+        let forms = [(of("", false), share), (of("delta2 shuffle2", false), filtered), (of("", true), share)];
+        (summary, Mix::from_iter(forms.into_iter().chain([(dictionaries, filtered)])))
     }
 
     #[test]
@@ -200,6 +214,8 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("ratio 0.250, behind delta2 shuffle2\n"), "{text}");
+        assert!(text.contains("ratio 0.250, with a dictionary\n"), "{text}");
+        assert!(text.contains("  zstd       2 dictionaries, "), "{text}");
         assert!(text.contains("note         a\\x1bb\n"), "{text}");
     }
 
@@ -210,7 +226,8 @@ mod tests {
         assert_eq!(value["bytes"], u64::MAX);
         assert_eq!(value["options"]["level"], 3);
         assert_eq!(value["codecs"][0]["codec"], "zstd");
-        assert_eq!([&value["codecs"][0]["filters"], &value["codecs"][1]["filters"]], ["", "delta2 shuffle2"]);
+        assert_eq!([&value["codecs"][0]["filters"], &value["codecs"][2]["filters"]], ["", "delta2 shuffle2"]);
+        assert_eq!([&value["codecs"][0]["dictionary"], &value["codecs"][1]["dictionary"]], [false, true]);
         assert_eq!(value["codecs"][0]["stored_bytes"], 1024);
         assert_eq!(value["codecs"][0]["ratio"], 0.25);
     }

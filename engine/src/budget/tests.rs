@@ -10,6 +10,7 @@ fn wish() -> Wish {
         block_size: 1 << 20,
         dedup: true,
         order: Order::Path,
+        dictionary: None,
         slots: None,
         slot_size: None,
         threads: None,

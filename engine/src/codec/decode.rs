@@ -5,7 +5,7 @@ use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective};
 use zstd_safe::{find_frame_compressed_size, get_error_name, get_frame_content_size};
 
 use super::trial::grow;
-use super::{CodecError, CodecId, Form, error_code, lzma};
+use super::{CodecError, CodecId, DecoderDictionary, Form, error_code, lzma};
 use crate::limits::BLOCK_SIZE_MAX;
 
 /// The widest window for which decoding a prefix allocates memory, as a power of two: that of the largest block. A
@@ -37,9 +37,26 @@ impl Decoder {
     /// [`CodecError::UnknownCodec`], [`CodecError::UnknownFilter`], [`CodecError::Length`], [`CodecError::Malformed`];
     /// [`CodecError::Failed`] when there is no memory for a context.
     pub fn decode(&mut self, form: impl Into<Form>, stored: &[u8], out: &mut [u8]) -> Result<(), CodecError> {
+        self.decode_with(None, form, stored, out)
+    }
+
+    /// As [`decode`](Self::decode), with the dictionary that the frame names.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); [`CodecError::Malformed`] too when the codec takes no dictionary.
+    pub fn decode_with(
+        &mut self,
+        dictionary: Option<&DecoderDictionary>,
+        form: impl Into<Form>,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
         let Form { codec, filters } = form.into();
         filters.reach(0, 0)?;
-        self.decompress(codec, stored, out)?;
+        match dictionary {
+            None => self.decompress(codec, stored, out)?,
+            Some(dictionary) => self.decompress_with(dictionary, codec, stored, out)?,
+        }
         grow(&mut self.scratch, filters.spare_len(out.len()));
         filters.undo(out, &mut self.scratch)
     }
@@ -60,20 +77,42 @@ impl Decoder {
         raw_len: usize,
         out: &mut [u8],
     ) -> Result<(), CodecError> {
+        self.decode_prefix_with(None, form, stored, raw_len, out)
+    }
+
+    /// As [`decode_prefix`](Self::decode_prefix), with the dictionary that the frame names: then the whole block is decoded, as
+    /// those that have one are short.
+    ///
+    /// # Errors
+    /// As [`decode_prefix`](Self::decode_prefix) and [`decode_with`](Self::decode_with).
+    pub fn decode_prefix_with(
+        &mut self,
+        dictionary: Option<&DecoderDictionary>,
+        form: impl Into<Form>,
+        stored: &[u8],
+        raw_len: usize,
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
         let Form { codec, filters } = form.into();
         if out.len() > raw_len {
             return Err(CodecError::Length { codec, expected: out.len() as u64, found: raw_len as u64 });
         }
-        let needed = filters.reach(out.len(), raw_len)?;
-        if filters.is_empty() {
+        let mut needed = filters.reach(out.len(), raw_len)?;
+        if filters.is_empty() && dictionary.is_none() {
             return self.decompress_prefix(codec, stored, raw_len, out);
+        }
+        if dictionary.is_some() {
+            needed = raw_len;
         }
         // Taken out, so that the buffers can be lent beside the contexts.
         let mut longer = std::mem::take(&mut self.longer);
         let decoded = check_promise(codec, stored, raw_len).and_then(|()| {
             grow(&mut longer, needed);
             let longer = &mut longer[..needed];
-            self.decompress_prefix(codec, stored, raw_len, longer)?;
+            match dictionary {
+                None => self.decompress_prefix(codec, stored, raw_len, longer)?,
+                Some(dictionary) => self.decompress_with(dictionary, codec, stored, longer)?,
+            }
             grow(&mut self.scratch, filters.spare_len(needed));
             filters.undo(longer, &mut self.scratch)?;
             out.copy_from_slice(&longer[..out.len()]);
@@ -102,6 +141,22 @@ impl Decoder {
             }
             _ => return Err(CodecError::UnknownCodec(id)),
         };
+        check_len(id, out.len(), found as u64)
+    }
+
+    /// A whole block with a dictionary, without its filters.
+    fn decompress_with(
+        &mut self,
+        dictionary: &DecoderDictionary,
+        id: CodecId,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        if id != CodecId::ZSTD {
+            return Err(CodecError::Malformed { codec: id, why: "it takes no dictionary".to_owned() });
+        }
+        check_zstd_frame(stored, out.len())?;
+        let found = self.zstd()?.decompress_using_ddict(out, stored, dictionary.tables()).map_err(zstd_failed)?;
         check_len(id, out.len(), found as u64)
     }
 

@@ -7,7 +7,9 @@ use zstd_safe::{CCtx, CParameter, get_error_name};
 use super::filter::detect::detect;
 use super::probe::{Verdict, probe};
 use super::trial::{Trial, grow};
-use super::{Codec, CodecError, CodecId, FilterChoice, Filters, LONG_SEARCH_LEVEL, PROBE_LEVEL, error_code};
+use super::{
+    Codec, CodecError, CodecId, EncoderDictionary, FilterChoice, Filters, LONG_SEARCH_LEVEL, PROBE_LEVEL, error_code,
+};
 use super::{lzma, room};
 
 /// What became of a block.
@@ -21,6 +23,8 @@ pub enum Encoded {
         codec: CodecId,
         /// The filters that the frame must name: they were applied before the codec.
         filters: Filters,
+        /// Whether the frame must name the dictionary that was given.
+        dictionary: bool,
         /// Bytes.
         len: usize,
     },
@@ -115,6 +119,20 @@ impl Encoder {
     /// [`CodecError::TooLong`]; [`CodecError::UnknownFilter`] when such a one was asked for; [`CodecError::Failed`] when
     /// the compressor runs out of memory.
     pub fn encode(&mut self, raw: &[u8], out: &mut [u8]) -> Result<Encoded, CodecError> {
+        self.encode_with(None, raw, out)
+    }
+
+    /// As [`encode`](Self::encode), with a dictionary that was made for this encoder's codec (another one is left aside). It is used
+    /// for blocks that are worth the full level and are not filtered: it holds what unfiltered ones have in common.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_with(
+        &mut self,
+        dictionary: Option<&EncoderDictionary>,
+        raw: &[u8],
+        out: &mut [u8],
+    ) -> Result<Encoded, CodecError> {
         if u32::try_from(raw.len()).is_err() {
             return Err(CodecError::TooLong { found: raw.len() as u64 });
         }
@@ -134,15 +152,20 @@ impl Encoder {
         {
             filters = detect(raw, trial)?;
         }
+        let tables = dictionary.filter(|_| filters.is_empty()).and_then(|dictionary| dictionary.tables(self.codec));
+        let tables = tables.filter(|_| self.context.is_at_full_level());
         let source = filtered(filters, raw, &mut self.filtered, out)?;
         let len = match &mut self.context {
             Context::Store => None,
             Context::Lz4 { table, scratch } => encode_lz4(table, scratch, source, out, room)?,
-            Context::Zstd(zstd) => encode_zstd(&mut zstd.context, source, &mut out[..room])?,
+            Context::Zstd(zstd) => match tables {
+                Some(tables) => fitting(zstd.context.compress_using_cdict(&mut out[..room], source, tables))?,
+                None => encode_zstd(&mut zstd.context, source, &mut out[..room])?,
+            },
             Context::Lzma { level, .. } => lzma::encode(*level, source, &mut out[..room])?,
         };
         Ok(match len {
-            Some(len) => Encoded::Compressed { codec: self.codec.id(), filters, len },
+            Some(len) => Encoded::Compressed { codec: self.codec.id(), filters, dictionary: tables.is_some(), len },
             None => Encoded::Stored,
         })
     }
@@ -164,6 +187,11 @@ impl Context {
             Context::Lzma { trial, .. } => Ok(probe(raw, trial)? != Verdict::Store),
             _ => Ok(true),
         }
+    }
+
+    /// Whether the level that is set is the one asked for.
+    fn is_at_full_level(&self) -> bool {
+        !matches!(self, Context::Zstd(zstd) if zstd.set.0 != zstd.level)
     }
 }
 
@@ -258,7 +286,12 @@ pub(super) fn encode_zstd(
     out: &mut [u8],
 ) -> Result<Option<usize>, CodecError> {
     // One call with all the input: zstd knows the length and chooses its parameters for it.
-    match context.compress2(out, raw) {
+    fitting(context.compress2(out, raw))
+}
+
+/// `None` when the result did not fit.
+fn fitting(result: zstd_safe::SafeResult) -> Result<Option<usize>, CodecError> {
+    match result {
         Ok(len) => Ok(Some(len)),
         Err(code) if code == error_code(ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall) => Ok(None),
         Err(code) => Err(zstd_failed(code)),

@@ -9,10 +9,12 @@
 //! gives depends on the setting and the raw bytes alone, never on what it encoded before.
 //!
 //! **Stored forms.** `store`: the raw bytes. `lz4`: one LZ4 block (no LZ4 frame around it). `zstd`: one Zstandard
-//! frame with its content size, without checksum (the container's digests do that) and without dictionary id. `lzma`: one
+//! frame with its content size, without checksum (the container's digests do that) and without a dictionary's number (the container names it). `lzma`: one
 //! LZMA2 stream with its end marker, nothing around it; its dictionary is as long as the block, rounded up to a power of two.
 
 mod decode;
+#[allow(unsafe_code)]
+pub mod dictionary;
 mod encode;
 mod error;
 pub mod filter;
@@ -30,6 +32,7 @@ use std::str::FromStr;
 use crate::limits;
 
 pub use decode::Decoder;
+pub use dictionary::{DecoderDictionary, EncoderDictionary};
 pub use encode::{Encoded, Encoder, paying_len};
 pub use error::CodecError;
 pub use filter::{FilterId, Filters};

@@ -19,7 +19,7 @@ pub(super) fn noise(len: usize, seed: u64) -> Vec<u8> {
 }
 
 /// Words in no order: compresses about as well as source code.
-fn prose(len: usize, seed: u64) -> Vec<u8> {
+pub(super) fn prose(len: usize, seed: u64) -> Vec<u8> {
     const WORDS: [&str; 8] = ["hold ", "deck ", "mast\n", "keel ", "anchor ", "sail ", "{ rope }", "compass "];
     let words = noise(len / 4 + 8, seed).into_iter().map(|n| WORDS[usize::from(n % 8)]);
     let mut bytes: Vec<u8> = words.flat_map(str::bytes).take(len).collect();

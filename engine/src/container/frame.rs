@@ -19,7 +19,7 @@ use super::align;
 use super::error::{ContainerError, Hex};
 use super::id::ArchiveId;
 use crate::digest::Digest;
-use crate::limits::{BLOCK_SIZE_MAX, DIRECTORY_LEN_MAX, FRAMES_MAX};
+use crate::limits::{BLOCK_SIZE_MAX, DICTIONARY_LEN_MAX, DIRECTORY_LEN_MAX, FRAMES_MAX};
 
 /// First bytes of every frame. Not valid UTF-8, and damaged by every kind of text conversion.
 pub const MAGIC: [u8; 8] = [0x89, b'C', b'R', b'K', b'F', 0x0D, 0x0A, 0x1A];
@@ -197,10 +197,19 @@ impl FrameHeader {
         if self.kind == FrameKind::Table && self.raw_len != 0 {
             return wrong(40, "no payload in a table".into(), &self.raw_len);
         }
-        if let Some(seq) = self.dictionary
-            && seq >= self.seq
-        {
-            return wrong(56, format!("a dictionary before frame {}", self.seq), &seq);
+        if self.kind == FrameKind::Dictionary && !(1..=DICTIONARY_LEN_MAX).contains(&self.raw_len) {
+            return wrong(40, format!("a dictionary of 1 to {DICTIONARY_LEN_MAX} bytes"), &self.raw_len);
+        }
+        if self.kind == FrameKind::Dictionary && self.directory_raw_len != 0 {
+            return wrong(48, "no directory with a dictionary".into(), &self.directory_raw_len);
+        }
+        if let Some(seq) = self.dictionary {
+            if seq >= self.seq {
+                return wrong(56, format!("a dictionary before frame {}", self.seq), &seq);
+            }
+            if self.kind != FrameKind::Block || self.codec == CODEC_STORE {
+                return wrong(56, "a dictionary with compressed blocks alone".into(), &seq);
+            }
         }
         Ok(())
     }

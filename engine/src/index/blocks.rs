@@ -15,7 +15,7 @@ use crate::container::align;
 use crate::container::frame::HEADER_LEN;
 use crate::container::{FrameHeader, FrameKind};
 use crate::digest::Digest;
-use crate::limits::{BATCH_ROWS, BLOCK_SIZE_MAX, DIRECTORY_LEN_MAX};
+use crate::limits::{BATCH_ROWS, BLOCK_SIZE_MAX, DICTIONARY_LEN_MAX, DIRECTORY_LEN_MAX};
 
 /// The codecs that the blocks table has words for, each at the place of its number.
 const CODECS: [&str; 4] = ["store", "lz4", "zstd", "lzma"];
@@ -93,6 +93,12 @@ impl BlockRow {
         }
         if self.dictionary.is_some_and(|seq| seq >= self.seq) {
             return Err(("a dictionary in a frame before", format!("{:?}", self.dictionary)));
+        }
+        if self.dictionary.is_some() && self.kind != FrameKind::Block {
+            return Err(("a dictionary with blocks alone", self.kind.name().to_owned()));
+        }
+        if self.kind == FrameKind::Dictionary && !(1..=DICTIONARY_LEN_MAX).contains(&self.raw_len) {
+            return Err(("a dictionary of 1 byte to 2 MiB", format!("{} bytes", self.raw_len)));
         }
         Ok(())
     }
@@ -270,7 +276,7 @@ mod tests {
             stored_len: 100 - (seq % 3) as u32,
             directory_raw_len: 7,
             directory_stored_len: 7,
-            dictionary: seq.checked_sub(1),
+            dictionary: seq.checked_sub(1).filter(|_| seq % 4 == 0),
             digest: Digest::of(&seq.to_le_bytes()),
         }
     }
@@ -299,7 +305,7 @@ mod tests {
         let good = rows(3);
         rows_of(&batch_of(&good), 0, 0).unwrap();
         assert!(rows_of(&batch_of(&good), 1, 0).is_err(), "another first row");
-        let changes: [fn(&mut BlockRow); 7] = [
+        let changes: [fn(&mut BlockRow); 10] = [
             |row| row.seq = 7,
             |row| row.raw_len = BLOCK_SIZE_MAX + 1,
             |row| row.stored_len = 101,
@@ -307,6 +313,9 @@ mod tests {
             |row| row.offset = 1536 + 64,
             |row| row.offset = u64::MAX - 3,
             |row| row.dictionary = Some(1),
+            |row| (row.kind, row.dictionary) = (FrameKind::Table, Some(0)),
+            |row| (row.kind, row.raw_len, row.stored_len) = (FrameKind::Dictionary, 0, 0),
+            |row| (row.kind, row.raw_len) = (FrameKind::Dictionary, DICTIONARY_LEN_MAX + 1),
         ];
         for (case, change) in changes.iter().enumerate() {
             let mut rows = good.clone();

@@ -9,7 +9,7 @@ use super::{Dedup, Packer};
 use crate::codec::{Codec, FilterChoice};
 use crate::control::Control;
 use crate::plan::Order;
-use crate::profile::{Choice, Profile};
+use crate::profile::{Choice, DictionaryChoice, Profile};
 
 impl Packer {
     /// Default settings: [`Profile::Balanced`], the best backend there is.
@@ -111,6 +111,13 @@ impl Packer {
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.choice.order = Some(order);
+        self
+    }
+
+    /// Whether blocks of one kind of files share a dictionary, which lets short blocks keep most of what long ones save.
+    #[must_use]
+    pub fn dictionary(mut self, dictionary: DictionaryChoice) -> Self {
+        self.choice.dictionary = dictionary;
         self
     }
 

@@ -7,6 +7,7 @@ use carrack_backends::sink::AppendSink;
 use super::PipelineError;
 use super::tasks::Frame;
 use crate::container::align;
+use crate::container::frame::{FrameHeader, HEADER_LEN};
 use crate::index::{BlockRow, EncodedEntries, IndexWriter};
 use crate::stages::{Recorder, Step};
 
@@ -35,7 +36,9 @@ impl<'a> Committer<'a> {
         self.waiting.insert(frame.seq, frame);
         while let Some(mut frame) = self.waiting.remove(&self.next_seq) {
             let begun_ns = recorder.since(Step::SequenceWait, frame.made_ns);
-            self.append(&frame)?;
+            let header = frame.header.as_ref().expect("a frame that comes here was compressed");
+            let parts = [frame.stored_directory(), frame.stored_payload()];
+            self.append(header, &frame.encoded_header, parts)?;
             let ended_ns = recorder.since(Step::Commit, begun_ns);
             recorder.between(Step::Block, frame.born_ns, ended_ns);
             frame.lease = None;
@@ -45,13 +48,24 @@ impl<'a> Committer<'a> {
         Ok(())
     }
 
-    fn append(&mut self, frame: &Frame) -> Result<(), PipelineError> {
-        let header = frame.header.as_ref().expect("a frame that comes here was compressed");
+    /// Appends the frame of a dictionary. All of them come before the first block.
+    pub(super) fn dictionary(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<(), PipelineError> {
+        assert_eq!(header.seq, self.next_seq, "dictionaries come in order, before every block");
+        self.append(header, &header.encode(), [&[], payload])?;
+        self.next_seq += 1;
+        Ok(())
+    }
+
+    /// Appends a header, and the directory and payload it is about.
+    fn append(
+        &mut self,
+        header: &FrameHeader,
+        encoded: &[u8; HEADER_LEN],
+        [directory, payload]: [&[u8]; 2],
+    ) -> Result<(), PipelineError> {
         let offset = self.sink.written();
         let padding = align::padding(offset + header.frame_len());
-        self.sink
-            .append(&[&frame.encoded_header, frame.stored_directory(), frame.stored_payload(), padding])
-            .map_err(PipelineError::Sink)?;
+        self.sink.append(&[encoded, directory, payload, padding]).map_err(PipelineError::Sink)?;
         self.index.block(&BlockRow::of(header, offset)).map_err(PipelineError::Index)
     }
 

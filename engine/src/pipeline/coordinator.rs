@@ -12,7 +12,7 @@ use super::load::Load;
 use super::place::{Placer, Sealed};
 use super::shared::{Event, Shared};
 use super::tasks::{Frame, Task};
-use super::{Job, PipelineError};
+use super::{Job, PipelineError, dictionary};
 use crate::control::{Progress, Stage};
 use crate::index::IndexWriter;
 use crate::ring::Queue;
@@ -96,7 +96,10 @@ impl<'a> Coordinator<'a> {
     pub(super) fn run(mut self) -> Result<Done, PipelineError> {
         let clock = self.recorder.clock();
         let begun_ns = clock.now_ns();
-        let mut idle_ns = begun_ns;
+        if let Err(failure) = dictionary::append_all(&self.job, &mut self.committer) {
+            self.fail(failure);
+        }
+        let mut idle_ns = clock.now_ns();
         while !self.is_done() {
             let event = self.shared.events.recv_until_timeout(TICK, || false);
             // A wait that a tick interrupts goes on behind it.
@@ -217,11 +220,12 @@ impl<'a> Coordinator<'a> {
         }
         while !self.spare_frames.is_empty() {
             let Some(sealed) = self.placer.next_sealed() else { return };
-            let Sealed { seq, lease, raw_len, directory, born_ns, sealed_ns } = sealed;
+            let Sealed { seq, lease, raw_len, dictionary, directory, born_ns, sealed_ns } = sealed;
             let mut frame = self.spare_frames.pop().expect("just seen");
             frame.seq = seq;
             frame.lease = lease;
             frame.raw_len = raw_len;
+            frame.dictionary = dictionary;
             frame.directory = directory;
             frame.header = None;
             frame.born_ns = born_ns;

@@ -19,6 +19,7 @@
 
 mod commit;
 mod coordinator;
+mod dictionary;
 mod error;
 mod load;
 mod pending;
@@ -46,6 +47,7 @@ use crate::codec::{Codec, FilterChoice};
 use crate::container::id::ArchiveId;
 use crate::control::{Control, Warning};
 use crate::dedup::PieceSizes;
+use crate::dictionaries::Dictionaries;
 use crate::entry::Entries;
 use crate::index::IndexWriter;
 use crate::plan::Plan;
@@ -67,6 +69,8 @@ pub struct Job {
     pub codec: Codec,
     /// Whether they are filtered before.
     pub filter: FilterChoice,
+    /// What blocks of one kind have in common.
+    pub dictionaries: Option<Dictionaries>,
     /// Uncompressed size of a block at most, bytes.
     pub block_size: u32,
     /// Number of slots.

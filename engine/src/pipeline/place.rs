@@ -20,7 +20,7 @@ use super::rows::{Body, Rows};
 use crate::dedup;
 use crate::digest::{Digest, Joiner, Part};
 use crate::entry::Extent;
-use crate::plan::{BlockFiller, ChunkKind};
+use crate::plan::{BlockFiller, ChunkKind, Tally};
 
 /// A directory longer than this many bytes is stored even though its block is not full: it bounds the memory of trees
 /// with very many entries that have no contents.
@@ -32,6 +32,8 @@ pub(super) struct Sealed {
     /// The block lies at the start of this region; `None` for a directory alone.
     pub lease: Option<Lease>,
     pub raw_len: usize,
+    /// The number of the dictionary that suits most of its bytes.
+    pub dictionary: Option<usize>,
     /// Records of the entries that start here.
     pub directory: Vec<u8>,
     /// When the first of its reads was queued, ns of the run's clock; for a directory alone, when it was sealed.
@@ -99,6 +101,10 @@ pub(super) struct Placer {
     witnessed: HashSet<u32>,
     rows: Rows,
     sealed: VecDeque<Sealed>,
+    /// Which groups of files the bytes of the open block belong to, where there are dictionaries for some.
+    tally: Tally,
+    /// The group of the file whose chunk is being placed.
+    group: Option<usize>,
     /// Where the bytes of the chunk being placed are kept.
     extents: Vec<Extent>,
     /// When the reads of the load being placed were queued, ns of the run's clock.
@@ -116,11 +122,13 @@ impl Placer {
             known: job.dedup.then(dedup::Table::new),
             filler: BlockFiller::new(job.block_size),
             open: None,
-            next_seq: 0,
+            next_seq: job.dictionaries.as_ref().map_or(0, |dictionaries| dictionaries.all().len() as u64),
             large: None,
             witnessed: HashSet::new(),
             rows: Rows::new(Arc::clone(&job)),
             sealed: VecDeque::new(),
+            tally: Tally::default(),
+            group: None,
             extents: Vec::new(),
             queued_ns: 0,
             spare_directories: Vec::new(),
@@ -193,6 +201,7 @@ impl Placer {
             self.rows.begin(row);
         }
         self.bytes += u64::from(chunk.len());
+        self.group = self.job.dictionaries.as_ref().and_then(|dictionaries| dictionaries.kinds().group(row));
         match content {
             Content::Whole(digest, pieces) => {
                 let pieces = hashes.take(pieces);
@@ -314,6 +323,7 @@ impl Placer {
             self.seal(raw_len);
         }
         let offset = self.filler.put(len).offset;
+        self.tally.add(self.group, len);
         let (from, to, bytes) = (at - region.start, offset as usize, len as usize);
         match (&mut self.open, &region.lease) {
             (Some(open), Some(region)) => open.home[to..to + bytes].copy_from_slice(&region[from..from + bytes]),
@@ -369,9 +379,19 @@ impl Placer {
                 (self.next_seq - 1, None, sealed_ns)
             }
         };
+        let group = self.tally.take();
+        let dictionary = self.job.dictionaries.as_ref().and_then(|dictionaries| dictionaries.of_group(group));
         let spare = self.spare_directories.pop().unwrap_or_default();
         let directory = self.rows.take_directory(spare);
-        self.sealed.push_back(Sealed { seq, lease, raw_len: raw_len as usize, directory, born_ns, sealed_ns });
+        self.sealed.push_back(Sealed {
+            seq,
+            lease,
+            raw_len: raw_len as usize,
+            dictionary,
+            directory,
+            born_ns,
+            sealed_ns,
+        });
     }
 
     /// The next block to compress.

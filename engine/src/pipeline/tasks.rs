@@ -7,7 +7,6 @@ use super::load::{Content, Load, Piece};
 use super::shared::{Event, Shared};
 use crate::codec::{Codec, CodecError, CodecId, Encoded, Encoder, FilterChoice, Filters};
 use crate::container::frame::{FrameHeader, FrameKind, HEADER_LEN, digest_of};
-use crate::container::id::ArchiveId;
 use crate::dedup::PieceSizes;
 use crate::digest::{self, Digest};
 use crate::index::PlainBatch;
@@ -42,6 +41,8 @@ pub(super) struct Frame {
     pub lease: Option<Lease>,
     /// How many of them.
     pub raw_len: usize,
+    /// The number of the dictionary that suits it, which is also the seq of that one's frame.
+    pub dictionary: Option<usize>,
     /// Records of the entries that start here, uncompressed.
     pub directory: Vec<u8>,
     /// Room for the compressed block: as long as the largest block.
@@ -65,6 +66,7 @@ impl Frame {
             seq: 0,
             lease: None,
             raw_len: 0,
+            dictionary: None,
             directory: Vec::new(),
             payload: vec![0; block_size],
             directory_stored: Vec::new(),
@@ -96,17 +98,19 @@ impl Frame {
         }
     }
 
-    fn compress(&mut self, worker: &mut Worker, archive_id: ArchiveId) -> Result<(), CodecError> {
+    fn compress(&mut self, worker: &mut Worker, job: &Job) -> Result<(), CodecError> {
         self.directory_stored.resize(self.directory.len(), 0);
         let directory = worker.directory_encoder.encode(&self.directory, &mut self.directory_stored)?;
         let raw = self.lease.as_ref().map_or(&[][..], |lease| &lease[..self.raw_len]);
-        let payload = worker.encoder.encode(raw, &mut self.payload[..raw.len()])?;
-        let (codec, filters, stored_len) = match payload {
-            Encoded::Stored => (CodecId::STORE, Filters::NONE, raw.len()),
-            Encoded::Compressed { codec, filters, len } => {
+        let dictionary = self.dictionary.zip(job.dictionaries.as_ref());
+        let dictionary = dictionary.map(|(number, dictionaries)| dictionaries.all()[number].encoder());
+        let payload = worker.encoder.encode_with(dictionary, raw, &mut self.payload[..raw.len()])?;
+        let (codec, filters, has_dictionary, stored_len) = match payload {
+            Encoded::Stored => (CodecId::STORE, Filters::NONE, false, raw.len()),
+            Encoded::Compressed { codec, filters, dictionary, len } => {
                 // The raw bytes are done with: their slot can be filled again.
                 self.lease = None;
-                (codec, filters, len)
+                (codec, filters, dictionary, len)
             }
         };
         let (directory_codec, directory_stored_len) = match directory {
@@ -114,7 +118,7 @@ impl Frame {
             Encoded::Compressed { codec, len, .. } => (codec, len),
         };
         let mut header = FrameHeader {
-            archive_id,
+            archive_id: job.archive_id,
             seq: self.seq,
             kind: if self.raw_len == 0 { FrameKind::Table } else { FrameKind::Block },
             codec: codec.0,
@@ -124,7 +128,7 @@ impl Frame {
             stored_len: len32(stored_len),
             directory_raw_len: len32(self.directory.len()),
             directory_stored_len: len32(directory_stored_len),
-            dictionary: None,
+            dictionary: self.dictionary.filter(|_| has_dictionary).map(|number| number as u64),
             digest: Digest::default(),
         };
         self.header = Some(header);
@@ -196,7 +200,7 @@ fn compress(job: &Job, shared: &Shared, mut frame: Box<Frame>) -> Box<Frame> {
     if !shared.is_stopped() {
         frame.error = shared.with_worker(|worker| {
             let begun_ns = worker.recorder.since(Step::CompressWait, frame.given_ns);
-            let error = frame.compress(worker, job.archive_id).err();
+            let error = frame.compress(worker, job).err();
             frame.made_ns = worker.recorder.since(Step::Compress, begun_ns);
             error
         });

@@ -10,16 +10,20 @@
 //! ([`BlockFiller`]). So each dense file up to the block size costs a reader exactly one block.
 
 mod cut;
+mod draw;
 mod error;
 mod fill;
+mod kinds;
 mod order;
 
 use std::fmt;
 use std::ops::Range;
 
 pub use cut::{Cutter, HOLE_CHUNK_MAX, Piece};
+pub use draw::{Random, draw};
 pub use error::PlanError;
 pub use fill::{BlockFiller, HOLES_PER_BLOCK_MAX, Put};
+pub use kinds::{GROUPS_MAX, Kinds, Tally};
 pub use order::{Files, Order};
 
 use crate::entry::{Entries, Hole};

@@ -8,7 +8,7 @@
 //! bring together what belongs together, which is hard to beat where folders hold one kind of thing; a type brings
 //! together what is written in one language or format, a sketch what has passages in common.
 
-mod kind;
+pub(super) mod kind;
 mod likeness;
 
 use carrack_backends::path::PathId;

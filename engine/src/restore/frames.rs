@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::codec::{CodecError, CodecId, Decoder, Filters, Form};
+use crate::codec::{CodecError, CodecId, Decoder, DecoderDictionary, Filters, Form};
 use crate::container::error::ContainerError;
 use crate::container::frame::{FrameHeader, HEADER_LEN, digest_of};
 use crate::container::id::ArchiveId;
@@ -17,6 +17,8 @@ pub enum FrameError {
     Container(ContainerError),
     /// The payload is proved but cannot be decoded.
     Codec(CodecError),
+    /// The dictionary in the frame of that seq cannot be had.
+    Dictionary(u64, Box<FrameError>),
 }
 
 impl FrameError {
@@ -24,8 +26,24 @@ impl FrameError {
     pub fn io(self) -> Result<io::Error, Self> {
         match self {
             Self::Container(ContainerError::Io { source, .. }) => Ok(source),
+            Self::Dictionary(seq, error) => error.io().map_err(|error| Self::dictionary(seq, error)),
             other => Err(other),
         }
+    }
+
+    /// What is wrong, wherever: of a dictionary's error the one inside.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Dictionary(_, error) => error.cause(),
+            other => other,
+        }
+    }
+
+    /// An error about a dictionary that a block needs.
+    #[cold]
+    pub(super) fn dictionary(seq: u64, error: FrameError) -> Self {
+        Self::Dictionary(seq, Box::new(error))
     }
 }
 
@@ -34,6 +52,7 @@ impl std::fmt::Display for FrameError {
         match self {
             Self::Container(error) => error.fmt(f),
             Self::Codec(error) => error.fmt(f),
+            Self::Dictionary(seq, error) => write!(f, "its dictionary, frame {seq}: {error}"),
         }
     }
 }
@@ -103,11 +122,17 @@ impl<'a> Proved<'a> {
         self.form() == Form::from(CodecId::STORE)
     }
 
-    /// The uncompressed block: borrowed where it was stored as it is, else decoded into `buffer`.
+    /// The uncompressed block: borrowed where it was stored as it is, else decoded into `buffer`, with the dictionary that the
+    /// header names.
     ///
     /// # Errors
     /// What the codec says.
-    pub fn block<'b>(&self, decoder: &mut Decoder, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], FrameError>
+    pub fn block<'b>(
+        &self,
+        dictionary: Option<&DecoderDictionary>,
+        decoder: &mut Decoder,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], FrameError>
     where
         'a: 'b,
     {
@@ -119,7 +144,7 @@ impl<'a> Proved<'a> {
             buffer.resize(len, 0);
         }
         let out = &mut buffer[..len];
-        decoder.decode(self.form(), self.payload, out).map_err(FrameError::Codec)?;
+        decoder.decode_with(dictionary, self.form(), self.payload, out).map_err(FrameError::Codec)?;
         Ok(out)
     }
 
@@ -127,7 +152,13 @@ impl<'a> Proved<'a> {
     ///
     /// # Errors
     /// What the codec says.
-    pub fn prefix<'b>(&self, len: usize, decoder: &mut Decoder, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], FrameError>
+    pub fn prefix<'b>(
+        &self,
+        len: usize,
+        dictionary: Option<&DecoderDictionary>,
+        decoder: &mut Decoder,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], FrameError>
     where
         'a: 'b,
     {
@@ -135,14 +166,15 @@ impl<'a> Proved<'a> {
             return Ok(&self.payload[..len]);
         }
         if len == self.header.raw_len as usize {
-            return self.block(decoder, buffer);
+            return self.block(dictionary, decoder, buffer);
         }
         if buffer.len() < len {
             buffer.resize(len, 0);
         }
         let out = &mut buffer[..len];
         let raw_len = self.header.raw_len as usize;
-        decoder.decode_prefix(self.form(), self.payload, raw_len, out).map_err(FrameError::Codec)?;
+        let form = self.form();
+        decoder.decode_prefix_with(dictionary, form, self.payload, raw_len, out).map_err(FrameError::Codec)?;
         Ok(out)
     }
 

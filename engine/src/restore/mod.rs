@@ -6,6 +6,7 @@
 //! The caller's thread reads frames into a fixed number of buffers, from several stretches of the archive in turn where
 //! there is a tree to write (see `order`); rayon workers check, decode and deliver them. Memory is bounded by those buffers (one frame each), one decoded block a worker, and what is wanted.
 
+pub mod dictionaries;
 mod files;
 pub mod frames;
 mod order;
@@ -26,14 +27,17 @@ use carrack_backends::tree::TreeWriter;
 pub use wanted::{FileTarget, LargeTarget, Use, Wanted};
 pub use workers::Workers;
 
-use crate::codec::Decoder;
+use crate::codec::{Decoder, DecoderDictionary};
 use crate::container::directory::DirectoryReader;
+use crate::container::error::ContainerError;
+use crate::container::frame::FrameKind;
 use crate::container::id::ArchiveId;
 use crate::container::source::Source;
 use crate::control::{Control, Escaped, Progress, Stage};
 use crate::index::{BlockRow, Index, IndexError};
 use crate::ring::{Crew, Mailbox};
 use crate::stages::{Busy, Clock, Recorder, SinkTime, Stages, Step};
+use dictionaries::Dictionaries;
 use files::Files;
 use frames::{FrameBytes, FrameError};
 
@@ -142,6 +146,8 @@ struct Task {
     /// What its block is used for: a range of the uses that are wanted.
     range: Range<usize>,
     frame: FrameBytes,
+    /// The dictionary of the block.
+    dictionary: Option<Arc<DecoderDictionary>>,
     /// When its read began, ns of the run's clock.
     begun_ns: u64,
     /// When it was there, likewise.
@@ -257,6 +263,7 @@ fn read_frames<'scope>(
     scope: &rayon::ScopeFifo<'scope>,
     recorder: &mut Recorder,
 ) -> Result<(), RestoreError> {
+    let dictionaries = Dictionaries::default();
     let lanes = if job.tree.is_some() { job.workers.count() } else { 1 };
     let mut needed = order::needed(job);
     let mut window: Vec<(BlockRow, Range<usize>)> = Vec::new();
@@ -277,7 +284,10 @@ fn read_frames<'scope>(
                 return Ok(());
             }
             let (block, range) = window[turn].clone();
-            read_frame(job, shared, scope, recorder, block, range)?;
+            match dictionary(job, &dictionaries, &block, &range) {
+                Ok(dictionary) => read_frame(job, shared, scope, recorder, (block, range, dictionary))?,
+                Err(error) => lose(shared, &block, range, error)?,
+            }
             if last_report.elapsed() >= TICK {
                 last_report = Instant::now();
                 report(job, shared);
@@ -286,14 +296,27 @@ fn read_frames<'scope>(
     }
 }
 
+/// The dictionary of a block that is used for contents, which it can be only if it is one.
+fn dictionary(
+    job: &Job<'_>,
+    dictionaries: &Dictionaries,
+    block: &BlockRow,
+    range: &Range<usize>,
+) -> Result<Option<Arc<DecoderDictionary>>, FrameError> {
+    if block.kind != FrameKind::Block && !range.is_empty() {
+        let error = ContainerError::damaged("frame", block.offset, "a block of contents", block.kind.name());
+        return Err(FrameError::Container(error));
+    }
+    dictionaries.of(block, &*job.source, &job.index)
+}
+
 /// Reads one frame and gives it to the workers. A frame that is not all there is lost, which is no error here.
 fn read_frame<'scope>(
     job: &Job<'_>,
     shared: &'scope Shared,
     scope: &rayon::ScopeFifo<'scope>,
     recorder: &mut Recorder,
-    block: BlockRow,
-    range: Range<usize>,
+    (block, range, dictionary): (BlockRow, Range<usize>, Option<Arc<DecoderDictionary>>),
 ) -> Result<(), RestoreError> {
     let wanted_ns = job.clock.now_ns();
     let mut frame = shared.buffer();
@@ -301,7 +324,7 @@ fn read_frame<'scope>(
     let read = frame.read(&*job.source, &block);
     let ended_ns = recorder.since(Step::Read, begun_ns);
     let Err(error) = read else {
-        match shared.crew.push(Task { block, range, frame, begun_ns, ended_ns }) {
+        match shared.crew.push(Task { block, range, frame, dictionary, begun_ns, ended_ns }) {
             Ok(false) => {}
             Ok(true) => scope.spawn_fifo(|_| shared.crew.work(|task| shared.perform(task))),
             Err(_) => unreachable!("each task holds a buffer, and there is room for as many"),
@@ -309,10 +332,15 @@ fn read_frame<'scope>(
         return Ok(());
     };
     shared.give_back(frame);
+    lose(shared, &block, range, error)
+}
+
+/// A frame, or the dictionary it needs, is not all there: it is lost. An error of the source ends everything.
+fn lose(shared: &Shared, block: &BlockRow, range: Range<usize>, error: FrameError) -> Result<(), RestoreError> {
     match error.io() {
         Ok(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(RestoreError::Read(error)),
-        Ok(error) => shared.lose(&block, range, &error),
-        Err(error) => shared.lose(&block, range, &error),
+        Ok(error) => shared.lose(block, range, &error),
+        Err(error) => shared.lose(block, range, &error),
     }
     Ok(())
 }
@@ -378,7 +406,7 @@ impl Shared {
                 record.map_err(FrameError::Container)?;
             }
         }
-        let bytes = proved.block(decoder, buffer)?;
+        let bytes = proved.block(task.dictionary.as_deref(), decoder, buffer)?;
         let decoded_ns = recorder.since(Step::Decode, begun_ns);
         for used in self.wanted.uses(range.clone()) {
             let end = u64::from(used.offset) + u64::from(used.len);

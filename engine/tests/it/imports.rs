@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 5] = [
     &["control", "digest", "entry", "limits", "sketch", "stages"],
     &["codec", "container", "plan", "ring", "scan", "walk"],
-    &["dedup", "index"],
+    &["dedup", "dictionaries", "index"],
     &["pipeline", "restore"],
     &["archive", "budget", "error", "estimate", "pack", "profile", "select", "unpack", "verify"],
 ];

@@ -4,6 +4,7 @@ mod changes;
 mod damage;
 mod damage_real;
 mod determinism;
+mod dictionaries;
 mod failures;
 mod filters;
 mod folders;

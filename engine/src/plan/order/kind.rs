@@ -8,7 +8,7 @@ const LEN_MAX: usize = 12;
 
 /// A kind of file, by its extension: that of the first of a family, in lower case letters, padded with zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Kind([u8; LEN_MAX]);
+pub(in crate::plan) struct Kind([u8; LEN_MAX]);
 
 /// Extensions that stand for much the same: what has one of them lies beside its counterpart with another (a source beside
 /// its header, a script beside its types and its map), repeats it, and is better left there. `docs/order.md` has the
@@ -27,7 +27,7 @@ const FAMILIES: [&[&[u8]]; 10] = [
 ];
 
 /// The last part of a path.
-pub(super) fn name(path: &[u8]) -> &[u8] {
+pub(in crate::plan) fn name(path: &[u8]) -> &[u8] {
     path.iter().rposition(|&byte| byte == b'/').map_or(path, |at| &path[at + 1..])
 }
 
@@ -35,7 +35,7 @@ impl Kind {
     /// The kind of file with that name: by what stands behind its last dot, numbers aside, as versions and sections are
     /// (`libz.so.1.3`, `log.7`). Names without an extension, such as `README`, `.profile` or `notes.1`, are of one kind, with
     /// text.
-    pub(super) fn of(name: &[u8]) -> Self {
+    pub(in crate::plan) fn of(name: &[u8]) -> Self {
         let extension = extension(name).to_ascii_lowercase();
         let family = FAMILIES.iter().find(|family| family.contains(&&extension[..]));
         let first = family.map_or(&extension[..], |family| family[0]);
