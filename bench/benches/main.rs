@@ -9,6 +9,7 @@ mod backend;
 mod codec;
 mod common;
 mod container;
+mod dictionary;
 mod digest;
 mod index;
 mod pack;
@@ -31,6 +32,7 @@ criterion_group! {
         digest::digest,
         codec::codec,
         codec::filter,
+        dictionary::dictionary,
         container::container,
         index::index,
         backend::backend,

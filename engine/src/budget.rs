@@ -111,6 +111,8 @@ pub struct Tables {
     pub most_chunks: u64,
     /// Planned blocks.
     pub blocks: u64,
+    /// Groups of files whose blocks may share a dictionary.
+    pub groups: usize,
 }
 
 impl Tables {
@@ -127,7 +129,7 @@ impl Tables {
     /// Of a walk and its plan, with what deduplication, files that come before their rows and the index will add, or with
     /// what their order took if that was more.
     #[must_use]
-    pub fn of(entries: &Entries, plan: &Plan, wish: &Wish, pieces: Option<PieceSizes>) -> Self {
+    pub fn of(entries: &Entries, plan: &Plan, wish: &Wish, pieces: Option<PieceSizes>, groups: usize) -> Self {
         let (rows, chunks) = (entries.len() as u64, plan.chunks().len() as u64);
         let known = if wish.dedup { Self::known_bytes(plan, pieces) } else { 0 };
         let pending = if plan.is_by_row() { 0 } else { pending_bytes(plan.files().into(), chunks) };
@@ -138,6 +140,7 @@ impl Tables {
             bytes: entries.memory_bytes() + running.max(wish.ordering_bytes(entries)),
             most_chunks: plan.most_chunks() as u64,
             blocks: plan.blocks() as u64,
+            groups,
         }
     }
 
@@ -173,8 +176,8 @@ impl Parts {
         let blocks = blocks.max(wish.codec.encoder_len(wish.filter, longest));
         let contexts = blocks + codec.encoder_len(FilterChoice::Off, len);
         let (kept, making) = wish.dictionaries().map_or((0, 0), |settings| {
-            let kept = Dictionaries::bytes_for(&settings, tables.entries);
-            (kept, Dictionaries::bytes_to_make(&settings, wish.block_size))
+            let kept = Dictionaries::bytes_for(&settings, tables.groups, tables.entries);
+            (kept, Dictionaries::bytes_to_make(&settings, tables.groups, wish.block_size))
         });
         Self {
             tables: tables.bytes + 2 * tables.most_chunks * REQUEST + kept,
@@ -186,13 +189,17 @@ impl Parts {
     }
 
     fn total(&self, slots: u32, frames: usize, threads: usize) -> u64 {
+        self.run(slots, frames, threads).max(self.before).saturating_add(BASE + self.tables)
+    }
+
+    /// What the pipeline takes.
+    fn run(&self, slots: u32, frames: usize, threads: usize) -> u64 {
         let sum = [
             u64::from(slots).saturating_mul(self.slot),
             (frames as u64).saturating_mul(self.frame),
             (threads as u64).saturating_mul(self.thread),
         ];
-        let sum = sum.into_iter().fold(0, u64::saturating_add);
-        sum.max(self.before).saturating_add(BASE + self.tables)
+        sum.into_iter().fold(0, u64::saturating_add)
     }
 }
 
@@ -298,7 +305,11 @@ impl Wish {
             ((frames as u64).saturating_mul(parts.frame), "use a smaller block size".to_owned()),
             ((threads as u64).saturating_mul(parts.thread), self.about_threads(threads)),
         ];
-        let help = shares.iter().max_by_key(|share| share.0).map_or("", |share| &share.1);
+        let help = if parts.before > parts.run(slots, frames, threads) {
+            "do without dictionaries"
+        } else {
+            shares.iter().max_by_key(|share| share.0).map_or("", |share| &share.1)
+        };
         let text = format!(
             "a memory limit of {}: at least {} are needed: {} for the program, {} for the tables of {} entries, {} \
              for {slots} slots of {}, {} for {frames} blocks of {} under way, {} for {threads} thread(s){level}; raise \

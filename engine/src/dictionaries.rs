@@ -82,10 +82,10 @@ pub struct Dictionaries {
 }
 
 impl Dictionaries {
-    /// The groups that they are for.
+    /// The group of the file in this row.
     #[must_use]
-    pub fn kinds(&self) -> &Kinds {
-        &self.kinds
+    pub fn group(&self, row: u32) -> Option<usize> {
+        self.kinds.group(row)
     }
 
     /// All of them.
@@ -106,23 +106,30 @@ impl Dictionaries {
         self.of_group(self.kinds.most(chunks)).map(|number| &self.all[number])
     }
 
-    /// Bytes that the dictionaries of a tree with so many rows take at most.
+    /// The groups of a tree whose blocks may share a dictionary.
     #[must_use]
-    pub fn bytes_for(settings: &Settings, rows: u64) -> u64 {
+    pub fn kinds(entries: &Entries) -> Kinds {
+        Kinds::of(entries, GROUP_LEAST)
+    }
+
+    /// Bytes that the dictionaries of so many groups take at most, in a tree with so many rows.
+    #[must_use]
+    pub fn bytes_for(settings: &Settings, groups: usize, rows: u64) -> u64 {
         let len = settings.len as usize;
-        rows + (GROUPS_MAX * (len + EncoderDictionary::memory_for(len, settings.codec))) as u64
+        let each = len + EncoderDictionary::memory_for(len, settings.codec);
+        if groups == 0 { 0 } else { rows + (groups * each) as u64 }
     }
 
     /// Bytes that making them takes at most, while it lasts.
     #[must_use]
-    pub fn bytes_to_make(settings: &Settings, block_size: u32) -> u64 {
+    pub fn bytes_to_make(settings: &Settings, groups: usize, block_size: u32) -> u64 {
         let (len, block) = (settings.len as usize, block_size as usize);
         let encoder = settings.codec.encoder_len(settings.filter, block + len);
         let each = SAMPLE_MAX as usize + TRAINING_BYTES + encoder + 2 * block + len;
-        (settings.threads.min(GROUPS_MAX) * each) as u64
+        (settings.threads.min(groups) * each) as u64
     }
 
-    /// Makes the dictionaries of a tree. `progress` is told from any thread how many of how many groups are done. None at all soon
+    /// Makes the dictionaries of a tree with these groups. `progress` is told from any thread how many of how many groups are done. None at all soon
     /// after `stop` returned true.
     ///
     /// # Errors
@@ -130,11 +137,11 @@ impl Dictionaries {
     pub fn train(
         entries: &Entries,
         plan: &Plan,
+        kinds: Kinds,
         settings: &Settings,
         progress: &(dyn Fn(usize, usize) + Sync),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Self, CodecError> {
-        let kinds = Kinds::of(entries, GROUP_LEAST);
         let groups = kinds.len();
         let tree = Tree { entries, plan, settings, blocks: blocks_of(plan, &kinds), stop };
         let made: Vec<Mutex<Option<Dictionary>>> = (0..groups).map(|_| Mutex::new(None)).collect();

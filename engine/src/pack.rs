@@ -24,7 +24,7 @@ use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::IndexWriter;
 use crate::pipeline::{self, Job, PipelineError};
-use crate::plan::{Files, Order, Plan, PlanOptions};
+use crate::plan::{Files, Kinds, Order, Plan, PlanOptions};
 use crate::profile::{Choice, Dials};
 use crate::scan;
 use crate::stages::{Clock, Stages};
@@ -170,10 +170,11 @@ impl Packer {
             notes.extend(note);
             pieces = Some(sizes);
         }
-        let tables = Tables::of(&entries, &plan, &wish, pieces);
+        let kinds = dials.dictionary.map(|_| Dictionaries::kinds(&entries));
+        let tables = Tables::of(&entries, &plan, &wish, pieces, kinds.as_ref().map_or(0, Kinds::len));
         let settings = wish.settings(&tables)?;
         notes.extend(wish.note(&tables, &settings));
-        let dictionaries = self.dictionaries(&dials, &entries, &plan, settings.threads)?;
+        let dictionaries = self.dictionaries(&dials, &entries, &plan, kinds, settings.threads)?;
         let job = self.job(&dials, entries, plan, pieces, dictionaries, &settings);
         let backend_name = backend.caps().name;
         let Settings { slots, slot_size, threads, .. } = settings;
@@ -291,9 +292,11 @@ impl Packer {
         dials: &Dials,
         entries: &Entries,
         plan: &Plan,
+        kinds: Option<Kinds>,
         threads: usize,
     ) -> Result<Option<Dictionaries>> {
-        let Dials { codec, filter, dictionary: Some(len), .. } = *dials else { return Ok(None) };
+        let (Some(kinds), Some(len)) = (kinds, dials.dictionary) else { return Ok(None) };
+        let &Dials { codec, filter, .. } = dials;
         let settings = dictionaries::Settings { codec, filter, len, threads };
         let progress = |done: usize, groups: usize| {
             self.control.report(&Progress {
@@ -306,7 +309,7 @@ impl Packer {
             });
         };
         let stop = || self.control.cancel.is_cancelled();
-        let made = Dictionaries::train(entries, plan, &settings, &progress, &stop);
+        let made = Dictionaries::train(entries, plan, kinds, &settings, &progress, &stop);
         if stop() {
             return Err(cancelled());
         }

@@ -77,6 +77,7 @@ pub(crate) fn run(args: &EstimateArgs, ui: &Ui) -> Result<Exit> {
         let settings = Settings {
             codec: dials.codec,
             filter: dials.filter,
+            dictionary: dials.dictionary,
             dedup: dials.dedup != Dedup::None,
             threads,
             sample: args.sample,

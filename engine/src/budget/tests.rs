@@ -24,7 +24,7 @@ fn limited(mib: u64) -> Wish {
 
 /// As much as it takes to have every slot.
 fn some(entries: u64, bytes: u64) -> Tables {
-    Tables { entries, bytes, most_chunks: 100, blocks: 1000 }
+    Tables { entries, bytes, most_chunks: 100, blocks: 1000, groups: 0 }
 }
 
 #[test]
@@ -107,7 +107,23 @@ fn no_wish_overflows() {
         block_size: 64 << 20,
         ..wish()
     };
-    let tables = Tables { entries: u64::MAX, bytes: u64::MAX / 2, most_chunks: 1 << 32, blocks: u64::MAX };
+    let tables = Tables { entries: u64::MAX, bytes: u64::MAX / 2, most_chunks: 1 << 32, blocks: u64::MAX, groups: 8 };
     assert_eq!(most.settings(&tables).unwrap().threads, usize::MAX / 8);
     assert!(Wish { limit: Some(1), ..most }.settings(&tables).is_err());
+}
+
+#[test]
+fn dictionaries_count_for_the_groups_that_may_have_one() {
+    let with = Wish { dictionary: Some(256 << 10), block_size: 64 << 10, ..wish() };
+    let bytes = |groups| with.settings(&Tables { groups, ..some(10, 1000) }).unwrap().bytes;
+    assert_eq!(bytes(0), Wish { dictionary: None, ..with }.settings(&some(10, 1000)).unwrap().bytes);
+    assert!(bytes(8) > bytes(1) + 7 * (256 << 10) && bytes(1) > bytes(0) + (256 << 10), "{} {}", bytes(1), bytes(8));
+    // Where the run itself takes little, making them may take more.
+    let small = Tables { blocks: 1, ..some(10, 1000) };
+    let alone = Wish { threads: Some(1), ..with };
+    let error =
+        Wish { limit: Some(40 * MIB), ..alone }.settings(&Tables { groups: 1, ..small }).unwrap_err().to_string();
+    assert!(error.contains("without dictionaries"), "{error}");
+    let making = alone.settings(&Tables { groups: 1, ..small }).unwrap().bytes - alone.settings(&small).unwrap().bytes;
+    assert!(making > 8 << 20, "{making}");
 }

@@ -78,7 +78,9 @@ pub fn train(samples: &[u8], lens: &[usize], len: usize, codec: Codec) -> Result
         return if no_memory { Err(failed("no memory for training a dictionary")) } else { Ok(None) };
     }
     dictionary.truncate(found);
-    dictionary.get_mut(NUMBER).map(|number| number.fill(0));
+    if let Some(number) = dictionary.get_mut(NUMBER) {
+        number.fill(0);
+    }
     Ok(Some(dictionary))
 }
 

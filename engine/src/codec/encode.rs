@@ -2,7 +2,7 @@
 
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use zstd_safe::zstd_sys::ZSTD_ErrorCode;
-use zstd_safe::{CCtx, CParameter, get_error_name};
+use zstd_safe::{CCtx, CParameter, ResetDirective, get_error_name};
 
 use super::filter::detect::detect;
 use super::probe::{Verdict, probe};
@@ -286,7 +286,12 @@ pub(super) fn encode_zstd(
     out: &mut [u8],
 ) -> Result<Option<usize>, CodecError> {
     // One call with all the input: zstd knows the length and chooses its parameters for it.
-    fitting(context.compress2(out, raw))
+    let result = context.compress2(out, raw);
+    if result.is_err() {
+        // It is left in the middle of a frame, where it takes no other level or window.
+        context.reset(ResetDirective::SessionOnly).map_err(zstd_failed)?;
+    }
+    fitting(result)
 }
 
 /// `None` when the result did not fit.

@@ -389,3 +389,15 @@ fn long_searches_get_long_blocks() {
     let sizes: Vec<u32> = sizes.map(|codec| codec.block_size_default() >> 20).collect();
     assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 4, 4, 8, 16, 16, 32, 32, 16, 16, 32, 64]);
 }
+
+#[test]
+fn a_block_that_does_not_fit_leaves_nothing_behind() {
+    let (block, longer) = (prose(300_000, 1), prose(3 << 20, 2));
+    for level in [6, 12, 19] {
+        let mut encoder = Encoder::new(Codec::Zstd { level }).unwrap();
+        assert_eq!(encoder.encode(&block, &mut [0; 1000]).unwrap(), Encoded::Stored);
+        // Another window, which a context in the middle of a frame would refuse.
+        let after = encode(&mut encoder, &longer);
+        assert_eq!(after, encode(&mut Encoder::new(Codec::Zstd { level }).unwrap(), &longer), "level {level}");
+    }
+}

@@ -276,7 +276,7 @@ mod tests {
             stored_len: 100 - (seq % 3) as u32,
             directory_raw_len: 7,
             directory_stored_len: 7,
-            dictionary: seq.checked_sub(1).filter(|_| seq % 4 == 0),
+            dictionary: seq.checked_sub(1).filter(|_| seq.is_multiple_of(4)),
             digest: Digest::of(&seq.to_le_bytes()),
         }
     }

@@ -201,7 +201,7 @@ impl Placer {
             self.rows.begin(row);
         }
         self.bytes += u64::from(chunk.len());
-        self.group = self.job.dictionaries.as_ref().and_then(|dictionaries| dictionaries.kinds().group(row));
+        self.group = self.job.dictionaries.as_ref().and_then(|dictionaries| dictionaries.group(row));
         match content {
             Content::Whole(digest, pieces) => {
                 let pieces = hashes.take(pieces);

@@ -4,6 +4,7 @@ use carrack_engine::archive::{Archive, BlockInfo};
 use carrack_engine::codec::Codec;
 use carrack_engine::error::ErrorKind;
 use carrack_engine::pack::{Dedup, PackReport};
+use carrack_engine::profile::DictionaryChoice;
 use carrack_fixtures::content::{Content, Recipe};
 use carrack_fixtures::corpus::remove_tree;
 use carrack_fixtures::tree::Builder;
@@ -127,6 +128,7 @@ fn a_memory_limit_makes_pieces_longer_and_says_so() {
     }
     let place = Place::new(plan.finish());
     let packer = place.packer().dedup(Dedup::Chunk).chunk_size(1 << 10).threads(1).block_size(64 << 10);
+    let packer = packer.dictionary(DictionaryChoice::Off);
     let (free, report) = pack(&packer);
     assert_eq!(report.notes, Vec::<String>::new());
     let (bound, report) = pack(&packer.clone().memory_limit(44_000_000));
