@@ -94,8 +94,8 @@ pub(crate) struct PackArgs {
     #[arg(value_parser = clap::value_parser!(i32).range(-7..=22))]
     pub(crate) level: Option<i32>,
 
-    /// What is compressed, and decoded, as one: a power of two from 4KiB to 64MiB [default: 1MiB, from
-    /// level 6 on 4MiB, 12 on 8MiB, 16 on 16MiB, 20 on 32MiB; lzma 16MiB to 64MiB; or the profile's]
+    /// What is compressed, and decoded, as one: a power of two from 4KiB to 64MiB [default: 4MiB, below
+    /// level 3 1MiB, from 12 on 8MiB, 16 on 16MiB, 20 on 32MiB; lzma 16MiB to 64MiB; or the profile's]
     #[arg(long, value_name = "SIZE", value_parser = size::parse_u32, help_heading = "Compression")]
     pub(crate) block_size: Option<u32>,
 

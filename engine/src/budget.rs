@@ -53,8 +53,13 @@ const ENTRY_LEAST: u64 = 64;
 /// NUM_SLOTS by default, for slots of so many bytes (more than 0) and so many threads that hash and compress.
 #[must_use]
 pub fn slots_default(threads: usize, slot_size: usize) -> u32 {
-    // A few for reading, one a worker under compression, one a worker in between.
-    let by_threads = threads.saturating_mul(2).saturating_add(4);
+    // A few for reading, one a worker under compression, one a worker in between; of long ones fewer, as each holds enough to do
+    // for a while, and what is read falls out of the cache before its turn comes.
+    let by_threads = if slot_size > SLOT_SIZE_DEFAULT {
+        threads.saturating_add(threads / 2).saturating_add(3)
+    } else {
+        threads.saturating_mul(2).saturating_add(4)
+    };
     u32::try_from(by_threads.max(SLOTS_BYTES_DEFAULT / slot_size)).unwrap_or(u32::MAX)
 }
 

@@ -5,11 +5,10 @@
 pub const BLOCK_SIZE_MIN: u32 = 4 << 10;
 /// Largest size of a block, bytes: what reading one byte may cost at most.
 pub const BLOCK_SIZE_MAX: u32 = 64 << 20;
-/// Block size for codecs that are fast, bytes: the slots of two workers then stay well inside a common last-level cache
-/// (`docs/benchmarks.md` says what 2 and 4 MiB give).
+/// Block size where time is all, bytes: the slots of two workers then stay well inside a common last-level cache.
 pub const BLOCK_SIZE_FAST: u32 = 1 << 20;
-/// Block size for codecs that search long, bytes: where the codec takes five times as long, the cache hardly shows, and a
-/// longer block holds more of what is alike (`docs/performance.md` has both figures).
+/// Block size for all others, bytes: a longer block holds more of what is alike, for no more time where few slots lie between
+/// reading and compressing (`docs/profiles.md` has the figures).
 pub const BLOCK_SIZE_SMALL: u32 = 4 << 20;
 /// Longest dictionary, uncompressed, bytes: what a reader may have to keep for each.
 pub const DICTIONARY_LEN_MAX: u32 = 2 << 20;

@@ -62,7 +62,7 @@ impl Profile {
     fn block_size(self, codec: Codec) -> u32 {
         match self {
             Profile::Fast | Profile::Balanced => codec.block_size_default(),
-            Profile::Small => codec.block_size_default().max(8 << 20),
+            Profile::Small => codec.block_size_default().max(16 << 20),
             Profile::Smallest => codec.block_size_default().max(16 << 20),
             Profile::Random => 64 << 10,
         }
@@ -304,7 +304,7 @@ mod tests {
                 Choice { profile: Profile::Small, max_block_decode: Some(most), block_size, ..Choice::default() };
             choice.dials().map(|dials| dials.block_size)
         };
-        for (most, size) in [(4096, 4096), (100_000, 65_536), (1 << 20, 1 << 20), (u64::MAX, 8 << 20)] {
+        for (most, size) in [(4096, 4096), (100_000, 65_536), (1 << 20, 1 << 20), (u64::MAX, 16 << 20)] {
             assert_eq!(bound(most, None).unwrap(), size);
         }
         assert_eq!(bound(1 << 20, Some(1 << 20)).unwrap(), 1 << 20);

@@ -7,8 +7,9 @@ use zstd_safe::{CCtx, CParameter, ResetDirective, get_error_name};
 use super::filter::detect::detect;
 use super::probe::{Verdict, probe};
 use super::trial::{Trial, grow};
+use super::search::{Search, search};
 use super::{
-    Codec, CodecError, CodecId, EncoderDictionary, FilterChoice, Filters, LONG_SEARCH_LEVEL, PROBE_LEVEL, error_code,
+    Codec, CodecError, CodecId, EncoderDictionary, FilterChoice, Filters, PROBE_LEVEL, ZSTD_LEVEL_DEFAULT, error_code,
 };
 use super::{lzma, room};
 
@@ -60,8 +61,8 @@ struct Zstd {
     context: CCtx<'static>,
     /// The level asked for.
     level: i32,
-    /// Level and window (its logarithm, 0 is zstd's own) that the context has at the moment.
-    set: (i32, u32),
+    /// What the context was told to do at the moment.
+    set: Search,
     trial: Trial,
 }
 
@@ -85,7 +86,9 @@ impl Encoder {
             // depend on it.
             Codec::Lz4 => Context::Lz4 { table: CompressTable::large(), scratch: Vec::new() },
             Codec::Zstd { level } => {
-                Context::Zstd(Zstd { context: zstd_context(level)?, level, set: (level, 0), trial: Trial::new()? })
+                let level = if level == 0 { ZSTD_LEVEL_DEFAULT } else { level };
+                let set = Search { level, ..Search::default() };
+                Context::Zstd(Zstd { context: zstd_context(level)?, level, set, trial: Trial::new()? })
             }
             Codec::Lzma { level } => Context::Lzma { level, trial: Trial::new()? },
         };
@@ -172,16 +175,17 @@ impl Encoder {
 }
 
 impl Context {
-    /// Whether compressing `raw` may pay. Sets the level and window that suit it.
+    /// Whether compressing `raw` may pay. Sets the level, window and tables that suit it.
     fn is_worth_it(&mut self, raw: &[u8]) -> Result<bool, CodecError> {
         match self {
-            Context::Zstd(zstd) if (Codec::Zstd { level: zstd.level }).is_probed() => {
-                let level = match probe(raw, &mut zstd.trial)? {
+            Context::Zstd(zstd) => {
+                let is_probed = Codec::Zstd { level: zstd.level }.is_probed();
+                let level = match if is_probed { probe(raw, &mut zstd.trial)? } else { Verdict::Full } {
                     Verdict::Store => return Ok(false),
                     Verdict::Cheap => PROBE_LEVEL,
                     Verdict::Full => zstd.level,
                 };
-                zstd.set(level, raw.len())?;
+                zstd.set(search(level, room::window_log(level), raw))?;
                 Ok(true)
             }
             Context::Lzma { trial, .. } => Ok(probe(raw, trial)? != Verdict::Store),
@@ -191,24 +195,28 @@ impl Context {
 
     /// Whether the level that is set is the one asked for.
     fn is_at_full_level(&self) -> bool {
-        !matches!(self, Context::Zstd(zstd) if zstd.set.0 != zstd.level)
+        !matches!(self, Context::Zstd(zstd) if zstd.set.level != zstd.level)
     }
 }
 
 impl Zstd {
-    /// Sets the level, and the window for a block of `len` bytes, where the next block needs others than the last one.
-    fn set(&mut self, level: i32, len: usize) -> Result<(), CodecError> {
-        let window = if level >= LONG_SEARCH_LEVEL && len > 1 << room::window_log(level) {
-            len.next_power_of_two().ilog2()
-        } else {
-            // zstd's own for the level.
-            0
-        };
-        if self.set != (level, window) {
-            self.context.set_parameter(CParameter::CompressionLevel(level)).map_err(zstd_failed)?;
-            self.context.set_parameter(CParameter::WindowLog(window)).map_err(zstd_failed)?;
-            self.set = (level, window);
+    /// Tells the context how to search the next block, where that differs from the last one.
+    fn set(&mut self, wanted: Search) -> Result<(), CodecError> {
+        if self.set == wanted {
+            return Ok(());
         }
+        // A block that did not fit leaves the context in the midst of a frame, where only the level may change.
+        self.context.reset(ResetDirective::SessionOnly).map_err(zstd_failed)?;
+        let parameters = [
+            CParameter::CompressionLevel(wanted.level),
+            CParameter::WindowLog(wanted.window),
+            CParameter::HashLog(wanted.hash),
+            CParameter::MinMatch(wanted.hashed),
+        ];
+        for parameter in parameters {
+            self.context.set_parameter(parameter).map_err(zstd_failed)?;
+        }
+        self.set = wanted;
         Ok(())
     }
 }

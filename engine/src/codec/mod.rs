@@ -24,6 +24,7 @@ mod numbers;
 mod probe;
 mod room;
 mod sample;
+mod search;
 mod trial;
 
 use std::fmt;
@@ -152,9 +153,8 @@ const FILTER_LEVEL: i32 = 5;
 /// The level of zstd from which on a block is probed before it is searched, and that of blocks that promise little.
 const PROBE_LEVEL: i32 = 5;
 
-/// The level of zstd from which on its search takes several times as long as everything else. From here on the window
-/// is never shorter than the block.
-const LONG_SEARCH_LEVEL: i32 = 6;
+/// The level of zstd from which on blocks are longer than where time is all: 4 MiB.
+const BLOCK_LEVEL: i32 = 3;
 /// The levels of zstd from which on longer blocks stand for each byte saved by no more time, only memory: 8, 16, 32 MiB.
 const BLOCK_LEVELS: [i32; 3] = [12, 16, 20];
 
@@ -165,10 +165,10 @@ pub enum Codec {
     Store,
     /// LZ4, its fast mode: it has no levels.
     Lz4,
-    /// Zstandard. All parameters but level and window are zstd's own for that level and the length of the block. The window
-    /// (how far back a match may lie) is for large blocks 512 KiB up to level 1, 1 MiB at 2, 2 MiB from 3, and from level 6
-    /// on the block rounded up to a power of two, which it never exceeds. Blocks that promise little get level 5, or are
-    /// stored.
+    /// Zstandard, with its own parameters for the level and the length of the block, but for three: the window (how far back
+    /// a match may lie) is from level 1 on the block rounded up to a power of two; levels 1 and 3 have larger hash tables in
+    /// blocks of more than 256 KiB and 1 MiB; levels 5 to 12 hash six bytes of text. From level 5 on, blocks that promise little get
+    /// level 5, or are stored.
     Zstd {
         /// [`ZSTD_LEVEL_MIN`]`..=`[`ZSTD_LEVEL_MAX`]; 0 means zstd's own default, which is 3.
         level: i32,
@@ -218,13 +218,13 @@ impl Codec {
         }
     }
 
-    /// Uncompressed size of a block where none is asked for, bytes: 1 MiB, from zstd's level 6 on 4 MiB, from 12 on 8 MiB,
+    /// Uncompressed size of a block where none is asked for, bytes: 1 MiB, from zstd's level 3 on 4 MiB, from 12 on 8 MiB,
     /// from 16 on 16 MiB, from 20 on 32 MiB; with lzma 16 MiB, at level 8 32 MiB, at 9 64 MiB, as are the dictionaries of
     /// xz's presets.
     #[must_use]
     pub fn block_size_default(self) -> u32 {
         match self {
-            Codec::Zstd { level: LONG_SEARCH_LEVEL.. } => {
+            Codec::Zstd { level: 0 | BLOCK_LEVEL.. } => {
                 let doubled = BLOCK_LEVELS.into_iter().filter(|&from| self.level() >= Some(from)).count();
                 limits::BLOCK_SIZE_SMALL << doubled
             }

@@ -6,8 +6,9 @@
 
 use super::filter::detect;
 use super::probe;
+use super::search::{LONG_WINDOW_LEVEL, hash_log};
 use super::trial::Trial;
-use super::{Codec, FilterChoice, LONG_SEARCH_LEVEL, lzma};
+use super::{Codec, FilterChoice, ZSTD_LEVEL_DEFAULT, lzma};
 
 /// Window, chain table and hash table of each level as powers of two, 0 being all negative levels.
 const LOGS: [(u32, u32, u32); 23] = [
@@ -70,7 +71,7 @@ impl Codec {
             Codec::Store => 0,
             // The table, and where the caller's buffer has no room for the worst case, a buffer of its own.
             Codec::Lz4 => (16 << 10) + lz4_flex::block::get_maximum_output_size(longest),
-            Codec::Zstd { level } => zstd_len(if level == 0 { 3 } else { level }, longest),
+            Codec::Zstd { level } => zstd_len(if level == 0 { ZSTD_LEVEL_DEFAULT } else { level }, longest),
             Codec::Lzma { .. } => lzma::encoder_len(longest),
         };
         let trial = if self.is_probed() || filter.detects(self) { TRIAL } else { 0 };
@@ -84,10 +85,11 @@ pub(super) fn window_log(level: i32) -> u32 {
 }
 
 fn zstd_len(level: i32, longest: usize) -> usize {
+    let (is_long, own_hash) = (level >= LONG_WINDOW_LEVEL, hash_log(level, longest));
     let level = usize::try_from(level).unwrap_or(0).min(LOGS.len() - 1);
     let (window, chain, hash) = LOGS[level];
+    let hash = own_hash.unwrap_or(hash);
     let longest_log = longest.max(1).next_power_of_two().ilog2();
-    let is_long = level >= LONG_SEARCH_LEVEL as usize;
     let window = if is_long { longest_log } else { window.min(longest_log) };
     let short = longest <= SHORT;
     let short_trees = short && level >= SHORT_TREES;
