@@ -6,8 +6,8 @@ use zstd_safe::{CCtx, CParameter, ResetDirective, get_error_name};
 
 use super::filter::detect::detect;
 use super::probe::{Verdict, probe};
-use super::trial::{Trial, grow};
 use super::search::{Search, search};
+use super::trial::{Trial, grow};
 use super::{
     Codec, CodecError, CodecId, EncoderDictionary, FilterChoice, Filters, PROBE_LEVEL, ZSTD_LEVEL_DEFAULT, error_code,
 };
@@ -205,8 +205,6 @@ impl Zstd {
         if self.set == wanted {
             return Ok(());
         }
-        // A block that did not fit leaves the context in the midst of a frame, where only the level may change.
-        self.context.reset(ResetDirective::SessionOnly).map_err(zstd_failed)?;
         let parameters = [
             CParameter::CompressionLevel(wanted.level),
             CParameter::WindowLog(wanted.window),

@@ -62,6 +62,7 @@ fn is_text(raw: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Codec, Encoded, Encoder};
     use super::*;
 
     #[test]
@@ -90,5 +91,24 @@ mod tests {
         assert_eq!(search(3, 21, &raw), Search { level: 3, window: 22, hash: 18, hashed: 0 });
         assert_eq!(search(3, 21, &raw[..1 << 20]), Search { level: 3, ..Search::default() });
         assert_eq!(search(-1, 19, &raw), Search { level: -1, ..Search::default() });
+    }
+
+    #[test]
+    fn what_was_searched_before_does_not_show() {
+        let text = b"hold the deck and mind the keel, ".repeat(50_000);
+        let words: Vec<u8> = (0..400_000_u32).flat_map(|n| (n % 1000).to_le_bytes()).collect();
+        let noise = crate::codec::tests::noise(1 << 20, 3);
+        let mut out = vec![0; words.len()];
+        for level in [1, 3, 9] {
+            let codec = Codec::Zstd { level };
+            let mut used = Encoder::new(codec).unwrap();
+            for raw in [&text[..], &words, &noise, &text, &words[..SHORT], &noise[..SHORT], &words] {
+                let mut encode = |encoder: &mut Encoder| match encoder.encode(raw, &mut out).unwrap() {
+                    Encoded::Compressed { len, .. } => out[..len].to_vec(),
+                    Encoded::Stored => Vec::new(),
+                };
+                assert!(encode(&mut used) == encode(&mut Encoder::new(codec).unwrap()), "level {level}");
+            }
+        }
     }
 }
