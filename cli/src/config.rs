@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn the_description_names_what_was_chosen() {
         let text = resolve(&["a", "-o", "-", "--slots", "8", "--slot-size", "8M", "-x", "*.o"]).unwrap().describe();
-        assert!(text.contains("zstd level 3") && text.contains("block 1.00 MiB"), "{text}");
+        assert!(text.contains("zstd level 3") && text.contains("block 4.00 MiB"), "{text}");
         assert!(text.contains("slots 8 of 8.00 MiB") && text.contains("threads auto"), "{text}");
         assert!(text.contains("1 exclude pattern,"), "{text}");
     }

@@ -6,6 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use carrack_backends::read::DIRECT_THRESHOLD;
 use carrack_backends::read::choose::{IoChoice, ReadOptions, open_backend};
 use carrack_engine::budget::{SLOT_SIZE_DEFAULT, slots_default};
+use carrack_engine::codec::Codec;
 use carrack_engine::error::{Error, ErrorKind, Result};
 use carrack_measure::tune::grid::{DEFAULT, Grid};
 use serde::Serialize;
@@ -38,12 +39,14 @@ impl Defaults {
     /// Looks around.
     pub(crate) fn of_this_machine() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // A slot holds whole blocks: what is smaller than one would be tried several times over.
+        let slot_size = Codec::default().block_size_default().max(SLOT_SIZE_DEFAULT as u32);
         let read = ReadOptions::default();
         let uring = open_backend(&ReadOptions { choice: IoChoice::Uring, ..read.clone() });
         Self {
             threads,
-            slots: slots_default(threads, SLOT_SIZE_DEFAULT),
-            slot_size: SLOT_SIZE_DEFAULT as u32,
+            slots: slots_default(threads, slot_size as usize),
+            slot_size,
             readers: read.threads,
             depth: read.depth,
             no_uring: uring.err().map(|error| error.to_string()),

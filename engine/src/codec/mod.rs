@@ -166,8 +166,8 @@ pub enum Codec {
     /// LZ4, its fast mode: it has no levels.
     Lz4,
     /// Zstandard, with its own parameters for the level and the length of the block, but for three: the window (how far back
-    /// a match may lie) is from level 1 on the block rounded up to a power of two; levels 1 and 3 have larger hash tables in
-    /// blocks of more than 256 KiB and 1 MiB; levels 5 to 12 hash six bytes of text. From level 5 on, blocks that promise little get
+    /// a match may lie) is from level 1 on the block rounded up to a power of two; levels 1, 3 and 7 to 9 have larger hash
+    /// tables in blocks of more than 256 KiB, 1 MiB and 16 MiB; levels 5 to 12 hash six bytes of text. From level 5 on, blocks that promise little get
     /// level 5, or are stored.
     Zstd {
         /// [`ZSTD_LEVEL_MIN`]`..=`[`ZSTD_LEVEL_MAX`]; 0 means zstd's own default, which is 3.

@@ -22,8 +22,10 @@ pub(super) struct Search {
 /// The first level whose window is never shorter than the block; those below are there for speed alone.
 pub(super) const LONG_WINDOW_LEVEL: i32 = 1;
 /// Levels whose hash table has other lengths: the level, the block from whose length on (bytes, beyond it), entries as a
-/// power of two. Half as much again of the block is remembered, in tables that still fit into a core's own cache.
-const HASHES: [(i32, usize, u32); 2] = [(1, 256 << 10, 15), (3, 1 << 20, 18)];
+/// power of two. Fast levels remember twice as much of the block, in tables that nearly fit into a core's own cache; those of
+/// zstd's levels 7 to 9 are made for windows of 2 and 4 MiB.
+const HASHES: [(i32, usize, u32); 5] =
+    [(1, 256 << 10, 15), (3, 1 << 20, 18), (7, 16 << 20, 22), (8, 16 << 20, 22), (9, 16 << 20, 22)];
 /// Levels that search rows of a hash table, where text gets a hash of six bytes: its short matches are more frequent than can be
 /// looked at, and hide the long ones. Below, matches are looked for in one or two places only; above, they are all found.
 const TEXT_LEVELS: std::ops::RangeInclusive<i32> = 5..=12;
