@@ -105,7 +105,7 @@ fn an_exhaustive_search_runs_the_whole_grid_and_compares_with_halving() {
 #[test]
 fn pack_uses_what_is_remembered_and_says_so() {
     let place = tuned(&[("pack", POOL)]);
-    let run = call(&place, &["pack", "src", "-o", "a.crk", "--verbose"]).code(0);
+    let run = call(&place, &["pack", "src", "-o", "a.crk", "--verbose", "--block-size", "1M"]).code(0);
     let run = run.says("tuned: io pool, readers 3, slots 5, slot size 2.00 MiB, threads 1 (");
     let run = run.says("config/carrack/tune.toml, 2026-01-02T03:04:05Z on ").says("0.900 [0.850, 0.950]");
     run.says("read by pool").says("slots of 2.00 MiB").says("1 thread,");
@@ -118,7 +118,8 @@ fn pack_uses_what_is_remembered_and_says_so() {
 #[test]
 fn flags_win_over_what_is_remembered_one_by_one() {
     let place = tuned(&[("pack", POOL)]);
-    let run = call(&place, &["pack", "src", "-o", "a.crk", "-v", "--io", "pread", "--threads", "2"]).code(0);
+    let pack = ["pack", "src", "-o", "a.crk", "-v", "--block-size", "1M", "--io", "pread", "--threads", "2"];
+    let run = call(&place, &pack).code(0);
     let run = run.says("read by pread").says("2 threads").says("tuned: slots 5, slot size 2.00 MiB (");
     run.says("slots of 2.00 MiB");
     call(&place, &["pack", "src", "-o", "b.crk", "-v", "--depth", "7"]).code(0).says("depth 7").says("tuned: slots 5");
