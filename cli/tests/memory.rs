@@ -140,9 +140,12 @@ fn many_files_are_packed_under_any_limit_that_is_taken() {
 fn other_orders_are_packed_under_any_limit_that_is_taken() {
     let place = Place::many(30_000);
     for order in ["type", "similar"] {
-        place.peak(&format!("pack -q src -o plain.crk -f --order {order}"));
-        for mib in [96, 64] {
-            place.packs_under(mib, &format!("--order {order}"));
+        for (flags, limits) in [("--block-size 1M", [96, 64]), ("", [96, 72])] {
+            let flags = format!("--order {order} {flags}");
+            place.peak(&format!("pack -q src -o plain.crk -f {flags}"));
+            for mib in limits {
+                place.packs_under(mib, &flags);
+            }
         }
     }
 }
