@@ -11,6 +11,7 @@
 //! | [`witness`] | what `stat` said of a file: the changed-file check compares two of them |
 //! | [`read`] | the [`ReadBackend`](read::ReadBackend) contract and every backend that fulfils it |
 //! | [`sink`] | where an archive is appended to: a file that appears whole or not at all, a pipe, memory |
+//! | [`xattr`] | extended attributes of a name in an open folder |
 //! | [`tree`] | where unpacked entries are written to: a folder nothing can lead out of, or memory |
 
 #[allow(unsafe_code)]
@@ -24,3 +25,4 @@ pub mod read;
 pub mod sink;
 pub mod tree;
 pub mod witness;
+pub mod xattr;

@@ -143,6 +143,26 @@ pub(crate) struct PackArgs {
     #[arg(long, help_heading = "Selection")]
     pub(crate) one_file_system: bool,
 
+    /// Store extended attributes and file capabilities (the default)
+    #[arg(long, overrides_with = "no_xattrs", help_heading = "Metadata")]
+    pub(crate) xattrs: bool,
+
+    /// Store no extended attributes and no file capabilities
+    #[arg(long, overrides_with = "xattrs", help_heading = "Metadata")]
+    pub(crate) no_xattrs: bool,
+
+    /// Store access control lists (the default)
+    #[arg(long, overrides_with = "no_acls", help_heading = "Metadata")]
+    pub(crate) acls: bool,
+
+    /// Store no access control lists
+    #[arg(long, overrides_with = "acls", help_heading = "Metadata")]
+    pub(crate) no_acls: bool,
+
+    /// Store the labels of SELinux too
+    #[arg(long, help_heading = "Metadata")]
+    pub(crate) selinux: bool,
+
     /// How files are read [default: auto]
     // Without a default of clap's: what carrack tune found stands in for what was not given.
     #[arg(long, value_enum, value_name = "BACKEND", help_heading = "Speed")]
@@ -222,17 +242,66 @@ pub(crate) struct UnpackArgs {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// Give files the owners that were packed [default for root]
-    #[arg(long, overrides_with = "no_same_owner")]
+    /// Give files the owners that were packed, by name where there is one here [default for root]
+    #[arg(long, overrides_with = "no_same_owner", help_heading = "Metadata")]
     pub(crate) same_owner: bool,
 
     /// Give files to whoever unpacks [default for others]
-    #[arg(long, overrides_with = "same_owner")]
+    #[arg(long, overrides_with = "same_owner", help_heading = "Metadata")]
     pub(crate) no_same_owner: bool,
 
-    /// Make named pipes, sockets and devices too
-    #[arg(long)]
+    /// Owners and groups by number, whatever their names
+    #[arg(long, help_heading = "Metadata")]
+    pub(crate) numeric_owner: bool,
+
+    /// Exact permissions, whatever the umask [default for root]
+    #[arg(short = 'p', long, visible_alias = "preserve-permissions", overrides_with = "no_same_permissions")]
+    #[arg(help_heading = "Metadata")]
+    pub(crate) same_permissions: bool,
+
+    /// Permissions that the umask leaves, without setuid, setgid and sticky [default for others]
+    #[arg(long, overrides_with = "same_permissions", help_heading = "Metadata")]
+    pub(crate) no_same_permissions: bool,
+
+    /// Restore access control lists [default along with exact permissions]
+    #[arg(long, overrides_with = "no_acls", help_heading = "Metadata")]
+    pub(crate) acls: bool,
+
+    /// Restore no access control lists
+    #[arg(long, overrides_with = "acls", help_heading = "Metadata")]
+    pub(crate) no_acls: bool,
+
+    /// Restore extended attributes; capabilities and trusted.* go with the owner [default]
+    #[arg(long, overrides_with = "no_xattrs", help_heading = "Metadata")]
+    pub(crate) xattrs: bool,
+
+    /// Restore neither extended attributes nor capabilities
+    #[arg(long, overrides_with = "xattrs", help_heading = "Metadata")]
+    pub(crate) no_xattrs: bool,
+
+    /// Restore the labels of SELinux, if they were packed
+    #[arg(long, help_heading = "Metadata")]
+    pub(crate) selinux: bool,
+
+    /// Leave the times of last change: the present
+    #[arg(short = 'm', long, help_heading = "Metadata")]
+    pub(crate) touch: bool,
+
+    /// Make named pipes, sockets and devices too (the default)
+    #[arg(long, overrides_with = "no_specials", help_heading = "Metadata")]
     pub(crate) specials: bool,
+
+    /// Make no named pipes, sockets and devices
+    #[arg(long, overrides_with = "specials", help_heading = "Metadata")]
+    pub(crate) no_specials: bool,
+
+    /// Leave out so many folders in front of each path, after --transform
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Names")]
+    pub(crate) strip_components: usize,
+
+    /// Change paths as sed would: s/pattern/replacement/flags; may be given several times
+    #[arg(long, visible_alias = "xform", value_name = "EXPRESSION", help_heading = "Names")]
+    pub(crate) transform: Vec<String>,
 
     /// Wait until everything is on the disk
     #[arg(long)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use carrack_backends::read::choose::IoChoice;
 use carrack_engine::codec::Codec;
 use carrack_engine::control::Escaped;
+use carrack_engine::entry::XattrChoice;
 use carrack_engine::error::{Error, ErrorKind, Result};
 use carrack_engine::limits::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN};
 use carrack_engine::pack::{Dedup, Packer};
@@ -53,6 +54,7 @@ pub(crate) struct Pack {
     pub(crate) memory_limit: Option<u64>,
     pub(crate) exclude: Vec<String>,
     pub(crate) one_file_system: bool,
+    pub(crate) xattrs: XattrChoice,
     pub(crate) force: bool,
     pub(crate) sync: bool,
 }
@@ -90,6 +92,7 @@ impl Pack {
             memory_limit: args.memory_limit,
             exclude,
             one_file_system: args.one_file_system,
+            xattrs: XattrChoice { acls: !args.no_acls, xattrs: !args.no_xattrs, selinux: args.selinux },
             force: args.force,
             sync: !args.no_sync,
         })
@@ -104,6 +107,7 @@ impl Pack {
             .memory_limit(self.memory_limit)
             .exclude(self.exclude.iter().cloned())
             .one_file_system(self.one_file_system)
+            .xattrs(self.xattrs)
             .force(self.force)
             .sync(self.sync);
         for input in &self.inputs {

@@ -1,12 +1,15 @@
 //! What an archive knows of one path, and the columns that a walk fills.
 
 mod column;
+mod xattrs;
 
 use std::sync::Arc;
 
 use carrack_backends::path::{PathId, PathTable};
 
 pub use column::{Column, Column32, Witnesses};
+pub use carrack_backends::xattr::{Family, Xattr};
+pub use xattrs::{XattrChoice, XattrTable};
 
 use crate::digest::Digest;
 
@@ -105,15 +108,6 @@ pub struct Device {
     pub major: u32,
     /// Which of its devices.
     pub minor: u32,
-}
-
-/// An extended attribute.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Xattr {
-    /// Full name with its namespace, such as `user.comment`.
-    pub name: Vec<u8>,
-    /// Value, any bytes.
-    pub value: Vec<u8>,
 }
 
 /// Remarks on a row, as bits.
@@ -347,6 +341,8 @@ pub struct Entries {
     /// Holes of sparse files, in order, neither overlapping nor touching, on multiples of 4096 bytes but for the end
     /// of the file.
     pub holes: Rare<Box<[Hole]>>,
+    /// Extended attributes. Further names of a file have none here: they are in the row of its first name.
+    pub xattrs: XattrTable,
     /// Names of the owners in `uids`, where known, in order of number.
     pub owners: Rare<String>,
     /// Names of the groups in `gids`, where known, in order of number.
@@ -380,7 +376,7 @@ impl Entries {
             + (self.kinds.len() * size_of::<Kind>()) as u64;
         let rare = (self.link_targets.len() + self.holes.len()) * 64 + (self.hardlinks.len() + self.devices.len()) * 16;
         // A path has a NUL behind it, a start and a base.
-        self.path_bytes() + self.paths.len() as u64 * 13 + columns + rare as u64
+        self.path_bytes() + self.paths.len() as u64 * 13 + columns + rare as u64 + self.xattrs.memory_bytes()
     }
 
     /// Bytes of content that a row has: zero unless it is a file.

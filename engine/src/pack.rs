@@ -20,7 +20,7 @@ use crate::control::{Cancel, Control, Progress, Stage, Warning};
 use crate::dedup::PieceSizes;
 use crate::dictionaries::{self, Dictionaries};
 use crate::digest::Digest;
-use crate::entry::Entries;
+use crate::entry::{Entries, XattrChoice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::IndexWriter;
 use crate::pipeline::{self, Job, PipelineError};
@@ -67,6 +67,7 @@ pub struct Packer {
     memory_limit: Option<u64>,
     exclude: Vec<String>,
     one_file_system: bool,
+    xattrs: XattrChoice,
     force: bool,
     sync: bool,
     stats: bool,
@@ -160,7 +161,8 @@ impl Packer {
         let dials = self.check()?;
         let wish = self.wish(&dials);
         wish.check()?;
-        let Walked { entries, problems, left_out, .. } = self.walk(&*sink, &wish)?;
+        let Walked { entries, problems, left_out, labels } = self.walk(&*sink, &wish)?;
+        notes.extend(labels.iter().map(|(name, count)| label_note(name, *count)));
         let mut warnings: Vec<Warning> =
             problems.into_iter().map(|problem| Warning::new(&problem.path, problem.what.to_string())).collect();
         let plan = self.plan(&entries, &wish)?;
@@ -228,6 +230,7 @@ impl Packer {
             one_file_system: self.one_file_system,
             leave_out: sink.identity().into_iter().chain(sink.replaces()).collect(),
             entries_max: wish.entries_max(),
+            xattrs: self.xattrs,
             ..WalkOptions::default()
         };
         let progress = |entries| {
@@ -388,6 +391,13 @@ fn options(dials: &Dials, pieces: Option<PieceSizes>) -> Map<String, Value> {
     options
 }
 
+/// Says that entries have a label of a security module, which is not stored.
+fn label_note(name: &[u8], count: u64) -> String {
+    let of = if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
+    let how = if name == b"security.selinux" { "; asked for, it is" } else { "" };
+    format!("{} of {of} is not stored: it says what this machine thinks of a file{how}", name.escape_ascii())
+}
+
 /// As many threads as the process may use at once.
 fn default_threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
@@ -425,6 +435,13 @@ fn archive_id(options: &Map<String, Value>, entries: &Entries) -> ArchiveId {
         bytes.extend_from_slice(&witness.mtime.sec.to_le_bytes());
         bytes.extend_from_slice(&witness.mtime.nsec.to_le_bytes());
         bytes.extend_from_slice(&entries.modes.get(row).to_le_bytes());
+        // Most have none, and count as if there were no such thing.
+        for xattr in entries.xattrs.get(row as u32) {
+            for part in [&xattr.name, &xattr.value] {
+                bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(part);
+            }
+        }
         if bytes.len() >= (1 << 16) - 4096 {
             hasher.update(&bytes);
             bytes.clear();

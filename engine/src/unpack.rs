@@ -1,5 +1,8 @@
 //! Unpacks an archive, or some of it: rows → folders → files → links → the folders' own metadata.
 
+mod rename;
+mod sed;
+mod sieve;
 mod wish;
 mod writing;
 
@@ -7,14 +10,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use carrack_backends::tree::{DirTree, DirTreeOptions, TreeWriter};
+use carrack_backends::tree::{self, DirTree, DirTreeOptions, TreeWriter};
 
 use crate::archive::Archive;
 use crate::budget::restore_threads;
 use crate::control::{Control, Warning};
+use crate::entry::XattrChoice;
 use crate::error::{Error, ErrorKind, Result};
-use crate::restore::{self, Job, RestoreError, Workers};
+use crate::restore::{self, Job, Policy, RestoreError, Workers};
 use crate::stages::{Clock, Stages};
+use rename::Renames;
+pub use sed::{SedError, Transform};
+use sieve::{Mesh, Tell};
 use wish::Wish;
 use writing::Writing;
 
@@ -42,6 +49,13 @@ pub struct Unpacker<'a> {
     patterns: Vec<String>,
     force: bool,
     same_owner: bool,
+    numeric_owner: bool,
+    same_permissions: Option<bool>,
+    acls: Option<bool>,
+    xattrs: Option<bool>,
+    selinux: bool,
+    touch: bool,
+    renames: Renames,
     specials: bool,
     sync: bool,
     stats: bool,
@@ -72,7 +86,8 @@ pub struct UnpackReport {
 }
 
 impl<'a> Unpacker<'a> {
-    /// Unpacks everything, overwrites nothing, restores owners only for root, creates no special files.
+    /// Unpacks everything, overwrites nothing, creates no special files. For root it restores owners (by name where this
+    /// machine knows it), exact permissions and access control lists; for others what the umask leaves, as tar does.
     #[must_use]
     pub fn new(archive: &'a Archive) -> Self {
         Self {
@@ -80,6 +95,13 @@ impl<'a> Unpacker<'a> {
             patterns: Vec::new(),
             force: false,
             same_owner: rustix::process::geteuid().is_root(),
+            numeric_owner: false,
+            same_permissions: None,
+            acls: None,
+            xattrs: None,
+            selinux: false,
+            touch: false,
+            renames: Renames::default(),
             specials: false,
             sync: false,
             stats: true,
@@ -103,10 +125,68 @@ impl<'a> Unpacker<'a> {
         self
     }
 
-    /// Gives entries their owner and group, by number.
+    /// Gives entries their owner and group: by name where this machine knows the name, else by number. With the owner go
+    /// setuid and setgid, capabilities, and attributes that only root may set. The default for root.
     #[must_use]
     pub fn same_owner(mut self, yes: bool) -> Self {
         self.same_owner = yes;
+        self
+    }
+
+    /// Owners and groups by number alone, whatever their names.
+    #[must_use]
+    pub fn numeric_owner(mut self, yes: bool) -> Self {
+        self.numeric_owner = yes;
+        self
+    }
+
+    /// Exact permissions, whatever the umask. The default for root.
+    #[must_use]
+    pub fn same_permissions(mut self, yes: bool) -> Self {
+        self.same_permissions = Some(yes);
+        self
+    }
+
+    /// Restores access control lists, and takes away those that folders hand down. By default along with exact permissions.
+    #[must_use]
+    pub fn acls(mut self, yes: bool) -> Self {
+        self.acls = Some(yes);
+        self
+    }
+
+    /// Restores extended attributes and file capabilities (the default); those that give rights, along with the owner.
+    #[must_use]
+    pub fn xattrs(mut self, yes: bool) -> Self {
+        self.xattrs = Some(yes);
+        self
+    }
+
+    /// Restores the labels of SELinux, where they were stored.
+    #[must_use]
+    pub fn selinux(mut self, yes: bool) -> Self {
+        self.selinux = yes;
+        self
+    }
+
+    /// Leaves the times of what is unpacked: the present.
+    #[must_use]
+    pub fn touch(mut self, yes: bool) -> Self {
+        self.touch = yes;
+        self
+    }
+
+    /// Leaves out so many components in front of each path. What has no more of them is not unpacked.
+    #[must_use]
+    pub fn strip_components(mut self, count: usize) -> Self {
+        self.renames.strip = count;
+        self
+    }
+
+    /// Changes paths, and what symlinks lead to, before components are left out. Patterns of [`select`](Self::select) are
+    /// about the paths of the archive. Of entries that get one path, the first has it, and the others are warned of.
+    #[must_use]
+    pub fn transform(mut self, transform: Transform) -> Self {
+        self.renames.transform = transform;
         self
     }
 
@@ -181,13 +261,51 @@ impl<'a> Unpacker<'a> {
     fn gather(&self) -> Result<(Workers, Wish)> {
         let threads = restore_threads(self.archive, self.threads, self.memory_limit)?;
         let workers = Workers::start(threads).map_err(|error| restore_error(self.archive, error))?;
-        let wish = Wish::gather(self.archive, &workers, self.patterns.clone())?;
+        let mesh = self.mesh();
+        let wish = Wish::gather(self.archive, &workers, self.patterns.clone(), &self.renames, mesh)?;
         Ok((workers, wish))
+    }
+
+    /// What of the metadata is restored.
+    fn policy(&self) -> Policy {
+        let permissions = self.permissions();
+        Policy {
+            owner: self.same_owner,
+            umask: if permissions { 0 } else { tree::umask() },
+            permissions,
+            acls: self.acls.unwrap_or(permissions),
+            mtime: !self.touch,
+        }
+    }
+
+    fn permissions(&self) -> bool {
+        self.same_permissions.unwrap_or_else(|| rustix::process::geteuid().is_root())
+    }
+
+    fn mesh(&self) -> Mesh {
+        let policy = self.policy();
+        Mesh {
+            by_name: self.same_owner && !self.numeric_owner,
+            setuid: policy.keeps_setuid(),
+            xattrs: XattrChoice {
+                acls: policy.acls,
+                xattrs: self.xattrs.unwrap_or(true),
+                selinux: self.selinux && self.same_owner,
+            },
+            privileged: self.same_owner,
+            tell: Tell {
+                permissions: self.same_permissions != Some(false),
+                acls: self.acls.is_none() && self.same_permissions != Some(false),
+                xattrs: self.xattrs != Some(false),
+            },
+        }
     }
 
     fn unpack_to(&self, workers: &Workers, wish: Wish, tree: Arc<dyn TreeWriter>) -> Result<UnpackReport> {
         let named = |error| restore_error(self.archive, error);
-        let mut out = Writing::new(&*tree, workers, self.same_owner, self.specials, &self.control.cancel);
+        let policy = self.policy();
+        let mut out = Writing::new(&*tree, workers, policy, self.specials, &self.control.cancel);
+        wish.warnings.iter().for_each(|warning| out.warn(&warning.path, &warning.what));
         out.folders(&wish.folders)?;
         let wanted = Arc::new(wish.wanted);
         let job = Job {
@@ -195,7 +313,7 @@ impl<'a> Unpacker<'a> {
             index: Arc::clone(self.archive.index()),
             wanted: Arc::clone(&wanted),
             tree: Some(Arc::clone(&tree)),
-            same_owner: self.same_owner,
+            policy,
             all_frames: false,
             workers,
             control: self.control.clone(),

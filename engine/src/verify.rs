@@ -8,7 +8,7 @@ use crate::container::frame::FrameKind;
 use crate::control::{Control, Escaped};
 use crate::error::{ErrorKind, Result};
 use crate::index::{Batch, Scratch, envelope, rules};
-use crate::restore::{self, Job, Wanted, Workers};
+use crate::restore::{self, Job, Policy, Wanted, Workers};
 use crate::stages::{Clock, Stages};
 use crate::unpack::restore_error;
 
@@ -75,7 +75,7 @@ impl Archive {
             index: Arc::clone(self.index()),
             wanted: Arc::clone(&wanted),
             tree: None,
-            same_owner: false,
+            policy: Policy::default(),
             all_frames: true,
             workers: &workers,
             control: options.control.clone(),

@@ -21,7 +21,8 @@ use super::beneath::{Opener, PLACE, READABLE};
 use super::file::{DirFile, FIRST_MODE, write_all_at};
 use super::folders::{Folder, Folders};
 use super::name::{check, parse};
-use super::{Attributes, FileWriter, SpecialKind, TreeWriter};
+use super::refusals::Refusals;
+use super::{Attributes, FileWriter, Refusal, SpecialKind, TreeWriter};
 use crate::os;
 use crate::witness::Witness;
 
@@ -43,6 +44,7 @@ pub struct DirTree {
     folders: Folders,
     force: bool,
     origin: Origin,
+    refusals: Arc<Refusals>,
     /// The destination may be listed, so its descriptor is good for more than making things in it.
     root_reads: bool,
 }
@@ -84,6 +86,7 @@ impl DirTree {
             folders: Folders::new(root, opener),
             force: options.force,
             origin: Origin::ask(),
+            refusals: Arc::default(),
             root_reads,
         })
     }
@@ -232,6 +235,7 @@ impl TreeWriter for DirTree {
                 path: path.into(),
                 dest: Arc::clone(&self.dest),
                 origin: self.origin,
+                refusals: Arc::clone(&self.refusals),
                 size,
                 end: 0.into(),
                 broken: false.into(),
@@ -249,7 +253,7 @@ impl TreeWriter for DirTree {
             let make = |name: &[u8]| self.make_file(&folder, name, mode);
             self.make_whole(&folder, name, make, |fd, _| {
                 write_all_at(fd.as_fd(), bytes, 0)?;
-                Ok(self.origin.apply_to_new(fd.as_fd(), &folder, mode, attributes)?)
+                Ok(self.origin.apply_to_new(fd.as_fd(), &folder, mode, attributes, self.refusals.of(path))?)
             })
         })
     }
@@ -260,7 +264,9 @@ impl TreeWriter for DirTree {
             attributes.check()?;
             let folder = self.folders.get(folder)?;
             let make = |name: &[u8]| symlinkat(target, &*folder, name);
-            self.make_whole(&folder, name, make, |(), name| apply_to_odd(&folder, name, FileType::Symlink, attributes))
+            self.make_whole(&folder, name, make, |(), name| {
+                apply_to_odd(&folder, name, FileType::Symlink, attributes, self.refusals.of(path))
+            })
         })
     }
 
@@ -290,7 +296,9 @@ impl TreeWriter for DirTree {
             attributes.check()?;
             let folder = self.folders.get(folder)?;
             let (kind, make) = node_maker(&folder, kind, device)?;
-            self.make_whole(&folder, name, make, |(), name| apply_to_odd(&folder, name, kind, attributes))
+            self.make_whole(&folder, name, make, |(), name| {
+                apply_to_odd(&folder, name, kind, attributes, self.refusals.of(path))
+            })
         })
     }
 
@@ -300,8 +308,12 @@ impl TreeWriter for DirTree {
                 check(path)?;
             }
             attributes.check()?;
-            Ok(apply_to_folder(self.open_for_metadata(path)?.as_fd(), attributes)?)
+            Ok(apply_to_folder(self.open_for_metadata(path)?.as_fd(), attributes, self.refusals.of(path))?)
         })
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        self.refusals.all()
     }
 
     fn sync(&self) -> io::Result<()> {

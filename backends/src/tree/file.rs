@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::attributes::Origin;
 use super::dir::{failed, settle};
 use super::folders::Folder;
+use super::refusals::Refusals;
 use super::{Attributes, FileWriter};
 use crate::witness::Witness;
 
@@ -28,6 +29,7 @@ pub(super) struct DirFile {
     pub(super) path: Box<[u8]>,
     pub(super) dest: Arc<Path>,
     pub(super) origin: Origin,
+    pub(super) refusals: Arc<Refusals>,
     /// Bytes that it may have.
     pub(super) size: u64,
     /// End of the last byte written.
@@ -49,7 +51,8 @@ impl DirFile {
         if *self.end.get_mut() != size {
             ftruncate(&self.fd, size)?;
         }
-        self.origin.apply_to_new(self.fd.as_fd(), &self.folder, FIRST_MODE, attributes)?;
+        let noting = self.refusals.of(&self.path);
+        self.origin.apply_to_new(self.fd.as_fd(), &self.folder, FIRST_MODE, attributes, noting)?;
         settle(&self.folder, self.hidden.as_deref(), self.name())?;
         self.finished = true;
         Ok(())

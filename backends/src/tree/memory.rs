@@ -8,11 +8,11 @@ use super::name::check;
 use super::{Attributes, FileWriter, SpecialKind, TreeWriter};
 use crate::os;
 
-/// Something in a [`MemoryTree`].
+/// Something in a [`MemoryTree`]; its metadata without extended attributes, which it does not keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// A folder, with its metadata once that is set.
-    Folder(Option<Attributes>),
+    Folder(Option<Attributes<'static>>),
     /// A file that is being written.
     Unfinished,
     /// A finished file.
@@ -20,14 +20,14 @@ pub enum Node {
         /// Its contents, holes as zeros.
         bytes: Vec<u8>,
         /// Its metadata.
-        attributes: Attributes,
+        attributes: Attributes<'static>,
     },
     /// A symlink.
     Symlink {
         /// Where it points.
         target: Vec<u8>,
         /// Its metadata.
-        attributes: Attributes,
+        attributes: Attributes<'static>,
     },
     /// One more name of a finished file.
     Hardlink {
@@ -41,7 +41,7 @@ pub enum Node {
         /// Major and minor number as given.
         device: (u32, u32),
         /// Its metadata.
-        attributes: Attributes,
+        attributes: Attributes<'static>,
     },
 }
 
@@ -128,7 +128,7 @@ impl FileWriter for MemoryFile {
             return refuse(io::ErrorKind::OutOfMemory, &self.path, "does not fit in memory");
         };
         bytes.resize(size, 0);
-        lock(&self.tree.0).insert(self.path.clone(), Node::File { bytes, attributes: *attributes });
+        lock(&self.tree.0).insert(self.path.clone(), Node::File { bytes, attributes: attributes.bare() });
         self.finished = true;
         Ok(())
     }
@@ -167,7 +167,7 @@ impl TreeWriter for MemoryTree {
 
     fn write_file(&self, path: &[u8], bytes: &[u8], attributes: &Attributes) -> io::Result<()> {
         attributes.check()?;
-        self.add(path, Node::File { bytes: bytes.to_vec(), attributes: *attributes })
+        self.add(path, Node::File { bytes: bytes.to_vec(), attributes: attributes.bare() })
     }
 
     fn symlink(&self, path: &[u8], target: &[u8], attributes: &Attributes) -> io::Result<()> {
@@ -175,7 +175,7 @@ impl TreeWriter for MemoryTree {
         if target.is_empty() || target.contains(&0) {
             return refuse(io::ErrorKind::InvalidInput, path, "a link to no possible path");
         }
-        self.add(path, Node::Symlink { target: target.to_vec(), attributes: *attributes })
+        self.add(path, Node::Symlink { target: target.to_vec(), attributes: attributes.bare() })
     }
 
     fn hardlink(&self, existing: &[u8], path: &[u8]) -> io::Result<()> {
@@ -195,13 +195,13 @@ impl TreeWriter for MemoryTree {
 
     fn special(&self, path: &[u8], kind: SpecialKind, device: (u32, u32), attributes: &Attributes) -> io::Result<()> {
         attributes.check()?;
-        self.add(path, Node::Special { kind, device, attributes: *attributes })
+        self.add(path, Node::Special { kind, device, attributes: attributes.bare() })
     }
 
     fn set_folder(&self, path: &[u8], attributes: &Attributes) -> io::Result<()> {
         attributes.check()?;
         if path.is_empty() {
-            lock(&self.0).insert(Vec::new(), Node::Folder(Some(*attributes)));
+            lock(&self.0).insert(Vec::new(), Node::Folder(Some(attributes.bare())));
             return Ok(());
         }
         check(path)?;
@@ -209,7 +209,7 @@ impl TreeWriter for MemoryTree {
         check_parent(&nodes, path)?;
         match nodes.get_mut(path) {
             Some(Node::Folder(kept)) => {
-                *kept = Some(*attributes);
+                *kept = Some(attributes.bare());
                 Ok(())
             }
             Some(_) => refuse(io::ErrorKind::NotADirectory, path, "is not a folder"),

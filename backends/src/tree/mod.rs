@@ -20,6 +20,7 @@ mod folders;
 mod memory;
 mod name;
 mod null;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub use memory::{MemoryTree, Node};
 pub use null::{NullCounts, NullTree};
 
 use crate::witness::Time;
+use crate::xattr::Xattr;
 
 /// An error of a [`TreeWriter`] without the path in front, for messages that begin with that path anyway.
 #[must_use]
@@ -39,7 +41,7 @@ pub fn without_path(error: &io::Error) -> &io::Error {
 
 /// Metadata that an entry gets at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attributes {
+pub struct Attributes<'a> {
     /// Permission bits with setuid, setgid and sticky: `mode & 0o7777`; other bits are ignored. Set as given, whatever
     /// the umask says: leaving bits out is the caller's decision. Symlinks have none.
     pub mode: u32,
@@ -47,6 +49,30 @@ pub struct Attributes {
     pub owner: Option<(u32, u32)>,
     /// Last change of the contents; `None` leaves the present.
     pub mtime: Option<Time>,
+    /// Extended attributes, file capabilities and access control lists.
+    pub xattrs: &'a [Xattr],
+    /// Access control lists are to be those in `xattrs`: what a folder hands down to what is made in it is taken away again.
+    pub acls: bool,
+}
+
+/// Metadata that the system did not take from this process, or that the file system cannot keep, while everything else of
+/// the entries is as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which metadata, such as `owner` or `attributes user.*`.
+    pub what: String,
+    /// What the system said.
+    pub why: String,
+    /// How many entries lack it.
+    pub count: u64,
+    /// The path of one of them.
+    pub path: Vec<u8>,
+}
+
+/// The permission bits that this process takes away from what it makes unless told otherwise.
+#[must_use]
+pub fn umask() -> u32 {
+    crate::os::umask()
 }
 
 /// Things that are neither files, folders nor links.
@@ -69,7 +95,8 @@ pub enum SpecialKind {
 /// [`io::ErrorKind::InvalidInput`]. A parent that is a symlink or not a folder is
 /// [`io::ErrorKind::NotADirectory`], whether the archive or somebody else made it; a missing one
 /// [`io::ErrorKind::NotFound`]. A name that is taken is [`io::ErrorKind::AlreadyExists`] unless the tree was opened to
-/// replace. All errors name the path.
+/// replace. All errors name the path. Metadata that the system refuses is no error: see
+/// [`refusals`](Self::refusals).
 pub trait TreeWriter: Send + Sync {
     /// Makes a folder, accessible to its owner alone until [`set_folder`](Self::set_folder). A real folder that is
     /// there already is fine, and so is the empty path, the destination itself.
@@ -88,13 +115,13 @@ pub trait TreeWriter: Send + Sync {
     ///
     /// # Errors
     /// As [above](Self), and what the system says.
-    fn write_file(&self, path: &[u8], bytes: &[u8], attributes: &Attributes) -> io::Result<()>;
+    fn write_file(&self, path: &[u8], bytes: &[u8], attributes: &Attributes<'_>) -> io::Result<()>;
 
     /// Makes a symlink to `target`, which may be anything without a NUL: nothing is ever written through it.
     ///
     /// # Errors
     /// As [above](Self), and what the system says.
-    fn symlink(&self, path: &[u8], target: &[u8], attributes: &Attributes) -> io::Result<()>;
+    fn symlink(&self, path: &[u8], target: &[u8], attributes: &Attributes<'_>) -> io::Result<()>;
 
     /// Gives the finished regular file `existing` one more name.
     ///
@@ -107,7 +134,7 @@ pub trait TreeWriter: Send + Sync {
     ///
     /// # Errors
     /// As [above](Self), and what the system says; devices take privileges.
-    fn special(&self, path: &[u8], kind: SpecialKind, device: (u32, u32), attributes: &Attributes) -> io::Result<()>;
+    fn special(&self, path: &[u8], kind: SpecialKind, device: (u32, u32), attributes: &Attributes<'_>) -> io::Result<()>;
 
     /// Gives a folder its final metadata; the empty path is the destination itself. To be called when everything
     /// in it is done, its folders included: the permissions may forbid what would come after, and everything made in
@@ -115,7 +142,12 @@ pub trait TreeWriter: Send + Sync {
     ///
     /// # Errors
     /// As [above](Self), and what the system says.
-    fn set_folder(&self, path: &[u8], attributes: &Attributes) -> io::Result<()>;
+    fn set_folder(&self, path: &[u8], attributes: &Attributes<'_>) -> io::Result<()>;
+
+    /// The metadata that was refused so far, each kind and reason once.
+    fn refusals(&self) -> Vec<Refusal> {
+        Vec::new()
+    }
 
     /// Returns when everything has reached the disk. Also the one place where a network file system can report that
     /// it lost something.
@@ -140,5 +172,5 @@ pub trait FileWriter: Send + Sync {
     ///
     /// # Errors
     /// What the system says, or that an earlier write failed; the file is removed then.
-    fn finish(self: Box<Self>, size: u64, attributes: &Attributes) -> io::Result<()>;
+    fn finish(self: Box<Self>, size: u64, attributes: &Attributes<'_>) -> io::Result<()>;
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use carrack_engine::archive::Archive;
 use carrack_engine::control::Escaped;
-use carrack_engine::error::Result;
-use carrack_engine::unpack::Unpacker;
+use carrack_engine::error::{Error, ErrorKind, Result};
+use carrack_engine::unpack::{Transform, Unpacker};
 
 use super::{Pace, count};
 use crate::args::UnpackArgs;
@@ -29,11 +29,25 @@ pub(crate) fn run(mut args: UnpackArgs, ui: &Ui) -> Result<Exit> {
     let mut unpacker = Unpacker::new(&archive)
         .select(patterns)
         .force(args.force)
-        .specials(args.specials)
+        .specials(!args.no_specials)
+        .numeric_owner(args.numeric_owner)
+        .selinux(args.selinux)
+        .touch(args.touch)
+        .strip_components(args.strip_components)
+        .transform(transform(&args.transform)?)
         .sync(args.sync)
         .memory_limit(args.memory_limit)
         .stats(stats.are_wanted())
         .control(bar.control(cancel));
+    if args.same_permissions || args.no_same_permissions {
+        unpacker = unpacker.same_permissions(args.same_permissions);
+    }
+    if args.acls || args.no_acls {
+        unpacker = unpacker.acls(args.acls);
+    }
+    if args.xattrs || args.no_xattrs {
+        unpacker = unpacker.xattrs(args.xattrs);
+    }
     // Neither flag given leaves the choice to the engine, which knows who we are.
     if args.same_owner || args.no_same_owner {
         unpacker = unpacker.same_owner(args.same_owner);
@@ -59,8 +73,17 @@ pub(crate) fn run(mut args: UnpackArgs, ui: &Ui) -> Result<Exit> {
     ));
     if report.skipped_specials > 0 {
         let skipped = count(report.skipped_specials, "special file", "special files");
-        ui.note(format_args!("{skipped} not made: --specials makes them"));
+        ui.note(format_args!("{skipped} not made, as asked: --specials makes them"));
     }
     stats.tell(ui, &report.stages, took)?;
     Ok(Exit::of_report(report.damage.len() + report.lost.len(), report.warnings.len()))
+}
+
+/// The expressions of `--transform`, one after the other.
+fn transform(expressions: &[String]) -> Result<Transform> {
+    let mut transform = Transform::default();
+    for text in expressions {
+        transform.add(text).map_err(|error| Error::with(ErrorKind::Usage, "--transform", error))?;
+    }
+    Ok(transform)
 }

@@ -32,13 +32,15 @@ fn exit_codes_are_as_promised() {
 }
 
 #[test]
-fn special_files_are_skipped_with_a_warning() {
+fn special_files_are_made_or_skipped_with_a_warning() {
     let place = Place::small();
     let made = std::process::Command::new("mkfifo").arg(place.path("src/fifo")).status().unwrap();
     assert!(made.success());
     place.pack(&[]);
-    let run = place.call(["unpack", "a.crk", "-C", "out"]).code(1).says("carrack: warning: fifo: ");
+    let run = place.call(["unpack", "a.crk", "-C", "out", "--no-specials"]).code(1).says("carrack: warning: fifo: ");
     run.says("--specials makes them");
-    place.call(["unpack", "a.crk", "-C", "all", "--specials"]).code(0);
-    crate::support::assert_same_tree(&place.path("src"), &place.path("all"));
+    for (dest, flags) in [("default", &[][..]), ("all", &["--specials"]), ("both", &["--no-specials", "--specials"])] {
+        place.call([&["unpack", "a.crk", "-p", "-C", dest], flags].concat()).code(0);
+        crate::support::assert_same_tree(&place.path("src"), &place.path(dest));
+    }
 }

@@ -8,6 +8,7 @@ use carrack_backends::read::choose::{IoChoice, ReadOptions};
 use super::{Dedup, Packer};
 use crate::codec::{Codec, FilterChoice};
 use crate::control::Control;
+use crate::entry::XattrChoice;
 use crate::plan::Order;
 use crate::profile::{Choice, DictionaryChoice, Profile};
 
@@ -26,6 +27,7 @@ impl Packer {
             memory_limit: None,
             exclude: Vec::new(),
             one_file_system: false,
+            xattrs: XattrChoice::ALL,
             force: false,
             sync: true,
             stats: true,
@@ -192,6 +194,13 @@ impl Packer {
     #[must_use]
     pub fn one_file_system(mut self, yes: bool) -> Self {
         self.one_file_system = yes;
+        self
+    }
+
+    /// Which extended attributes are stored; all but labels of security modules by default.
+    #[must_use]
+    pub fn xattrs(mut self, choice: XattrChoice) -> Self {
+        self.xattrs = choice;
         self
     }
 

@@ -331,6 +331,7 @@ impl Rows {
             link_target: entries.link_targets.get(row).map(|target| &target[..]),
             device: entries.devices.get(row).copied(),
             holes: entries.holes.get(row).map_or(&[], |holes| &holes[..]),
+            xattrs: entries.xattrs.get(row),
             ..Row::new(entries.paths.path(PathId(row)), entries.kinds[at])
         }
     }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carrack_backends::tree::{Attributes, FileWriter, TreeWriter, without_path};
-use carrack_backends::witness::Time;
 
+use super::policy::{Meta, Policy};
 use super::wanted::{FileTarget, LargeTarget, Use, Wanted};
 use crate::control::Cancel;
 use crate::digest::{self, Digest, Span, Splicer};
@@ -53,7 +53,7 @@ struct Building {
 pub(super) struct Files {
     wanted: Arc<Wanted>,
     tree: Option<Arc<dyn TreeWriter>>,
-    same_owner: bool,
+    policy: Policy,
     building: Vec<Mutex<Building>>,
     losses: Mutex<Losses>,
     cancel: Cancel,
@@ -65,11 +65,11 @@ impl Files {
     pub(super) fn new(
         wanted: Arc<Wanted>,
         tree: Option<Arc<dyn TreeWriter>>,
-        same_owner: bool,
+        policy: Policy,
         cancel: Cancel,
     ) -> Self {
         let building = wanted.large().iter().map(|_| Mutex::default()).collect();
-        Self { wanted, tree, same_owner, building, losses: Mutex::default(), cancel, done: AtomicU64::new(0) }
+        Self { wanted, tree, policy, building, losses: Mutex::default(), cancel, done: AtomicU64::new(0) }
     }
 
     /// Those of these files that have no extent: nothing will be delivered for them.
@@ -136,7 +136,7 @@ impl Files {
         if found != target.digest {
             self.lose_alone(file, &mismatch(target, &found));
         } else if let Some(tree) = &self.tree {
-            let attributes = self.attributes(target);
+            let attributes = self.attributes(file, target);
             if let Err(error) = tree.write_file(self.wanted.path(file), bytes, &attributes) {
                 self.cannot_write(file, error);
             }
@@ -208,7 +208,7 @@ impl Files {
         } else if let Some(writer) = writer {
             // Every worker gave its clone up before it counted its part.
             let writer = Arc::into_inner(writer).expect("the last part holds the last clone");
-            if let Err(error) = writer.finish(target.size, &self.attributes(target)) {
+            if let Err(error) = writer.finish(target.size, &self.attributes(file, target)) {
                 self.cannot_write(file, error);
             }
         }
@@ -231,17 +231,11 @@ impl Files {
         }
     }
 
-    fn attributes(&self, target: &FileTarget) -> Attributes {
-        attributes(target.mode, self.same_owner.then_some((target.uid, target.gid)), target.mtime_ns)
+    fn attributes(&self, file: u32, target: &FileTarget) -> Attributes<'_> {
+        let &FileTarget { mode, uid, gid, mtime_ns, .. } = target;
+        let xattrs = self.wanted.xattrs(file);
+        self.policy.attributes(&Meta { mode, owner: (uid, gid), mtime_ns: Some(mtime_ns), xattrs })
     }
-}
-
-/// The attributes that an entry is given. Without its owner, a file must not run as somebody else.
-pub(crate) fn attributes(mode: u32, owner: Option<(u32, u32)>, mtime_ns: i64) -> Attributes {
-    let mode = if owner.is_some() { mode } else { mode & 0o1777 };
-    let sec = mtime_ns.div_euclid(1_000_000_000);
-    let nsec = mtime_ns.rem_euclid(1_000_000_000) as u32;
-    Attributes { mode, owner, mtime: Some(Time { sec, nsec }) }
 }
 
 /// Why an entry was not written, without its path.

@@ -10,6 +10,7 @@ pub mod dictionaries;
 mod files;
 pub mod frames;
 mod order;
+mod policy;
 pub mod rows;
 mod wanted;
 mod workers;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use carrack_backends::tree::TreeWriter;
 
+pub use policy::{Meta, Policy, SharedXattrs};
 pub use wanted::{FileTarget, LargeTarget, Use, Wanted};
 pub use workers::Workers;
 
@@ -41,7 +43,7 @@ use dictionaries::Dictionaries;
 use files::Files;
 use frames::{FrameBytes, FrameError};
 
-pub(crate) use files::{attributes, is_about_one_path, not_written};
+pub(crate) use files::{is_about_one_path, not_written};
 
 /// Time between two progress reports.
 const TICK: Duration = Duration::from_millis(100);
@@ -59,8 +61,8 @@ pub struct Job<'a> {
     pub wanted: Arc<Wanted>,
     /// Where to write them; `None` checks only.
     pub tree: Option<Arc<dyn TreeWriter>>,
-    /// Whether files are given their owner.
-    pub same_owner: bool,
+    /// What of their metadata files are given.
+    pub policy: Policy,
     /// Whether to check every frame, with its directory, also those that nothing wanted needs.
     pub all_frames: bool,
     /// Who does it.
@@ -182,7 +184,7 @@ pub fn run(job: &Job<'_>) -> Result<Outcome, RestoreError> {
     let buffers = 2 * threads + 1;
     let shared = Shared {
         wanted: Arc::clone(&job.wanted),
-        files: Files::new(Arc::clone(&job.wanted), job.tree.clone(), job.same_owner, job.control.cancel.clone()),
+        files: Files::new(Arc::clone(&job.wanted), job.tree.clone(), job.policy, job.control.cancel.clone()),
         archive_id: job.index.archive_id(),
         all_frames: job.all_frames,
         deliver: if job.tree.is_some() { Step::Write } else { Step::Prove },

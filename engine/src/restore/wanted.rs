@@ -1,9 +1,10 @@
 //! What is to be restored: the files, and for each block which of its bytes belong to which file.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::digest::Digest;
-use crate::entry::{Extent, Hole, Kind, Row};
+use crate::entry::{Extent, Hole, Kind, Row, Xattr, XattrTable};
 
 /// A file whose contents are to be checked, and written where there is a tree.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,8 @@ pub struct Wanted {
     files: Vec<FileTarget>,
     large: Vec<LargeTarget>,
     paths: Vec<u8>,
+    /// Extended attributes by number of the file.
+    xattrs: XattrTable,
     uses: Vec<Use>,
     /// The blocks that are used, each with its range of `uses`.
     blocks: Vec<(u32, Range<usize>)>,
@@ -104,7 +107,20 @@ impl Wanted {
         }
     }
 
-    /// Adds all files of `other`, none of whose uses were sorted yet, behind its own.
+    /// Gives the file that was added last extended attributes.
+    pub fn attach(&mut self, xattrs: &Arc<[Xattr]>) {
+        if let Some(file) = (self.files.len() as u32).checked_sub(1) {
+            self.xattrs.push(file, xattrs);
+        }
+    }
+
+    /// The extended attributes that a file was given.
+    #[must_use]
+    pub fn xattrs(&self, file: u32) -> &[Xattr] {
+        self.xattrs.get(file)
+    }
+
+    /// Adds all files of `other`, none of whose uses were sorted yet, behind its own. Extended attributes are left aside.
     pub fn append(&mut self, other: Self) {
         let (files, large) = (self.files.len() as u32, self.large.len() as u32);
         let paths = self.paths.len() as u64;

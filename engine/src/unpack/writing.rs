@@ -11,19 +11,20 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use carrack_backends::tree::{SpecialKind, TreeWriter, without_path};
+use carrack_backends::tree::{Refusal, SpecialKind, TreeWriter, without_path};
 
+use super::sieve::counted;
 use super::wish::{Folder, Other};
 use crate::control::{Cancel, Escaped, Warning};
 use crate::entry::Kind;
 use crate::error::{Error, ErrorKind, Result};
-use crate::restore::{Workers, attributes, is_about_one_path, not_written};
+use crate::restore::{Policy, Workers, is_about_one_path, not_written};
 
 /// Writes to a tree, and notes what could not be written.
 pub(super) struct Writing<'a> {
     tree: &'a dyn TreeWriter,
     workers: &'a Workers,
-    same_owner: bool,
+    policy: Policy,
     specials: bool,
     cancel: &'a Cancel,
     warnings: Vec<Warning>,
@@ -39,11 +40,11 @@ impl<'a> Writing<'a> {
     pub(super) fn new(
         tree: &'a dyn TreeWriter,
         workers: &'a Workers,
-        same_owner: bool,
+        policy: Policy,
         specials: bool,
         cancel: &'a Cancel,
     ) -> Self {
-        Self { tree, workers, same_owner, specials, cancel, warnings: Vec::new(), unmade: HashSet::new() }
+        Self { tree, workers, policy, specials, cancel, warnings: Vec::new(), unmade: HashSet::new() }
     }
 
     /// One more thing that went wrong.
@@ -51,9 +52,13 @@ impl<'a> Writing<'a> {
         self.warnings.push(Warning::new(path, what));
     }
 
-    /// What went wrong.
+    /// What went wrong: with single paths, then with metadata, each kind of it once.
     pub(super) fn into_warnings(self) -> Vec<Warning> {
-        self.warnings
+        let mut warnings = self.warnings;
+        warnings.extend(self.tree.refusals().into_iter().map(|Refusal { what, why, count, path }| {
+            Warning::new(&path, counted(&format!("{what} not restored: {why}"), count))
+        }));
+        warnings
     }
 
     /// Makes folders, parents first.
@@ -80,8 +85,7 @@ impl<'a> Writing<'a> {
                 if self.unmade.contains(&folder.path[..]) {
                     return Ok(());
                 }
-                let owner = self.same_owner.then_some(folder.owner);
-                self.tree.set_folder(&folder.path, &attributes(folder.mode, owner, folder.mtime_ns))
+                self.tree.set_folder(&folder.path, &folder.attributes(&self.policy))
             };
             failures.extend(self.each(&level, set)?);
         }
@@ -127,8 +131,7 @@ impl<'a> Writing<'a> {
         let hardlinks = others.iter().filter(|other| other.kind == Kind::Hardlink);
         for other in hardlinks.chain(others.iter().filter(|other| other.kind != Kind::Hardlink)) {
             self.glance()?;
-            let owner = self.same_owner.then_some(other.owner);
-            let attributes = attributes(other.mode, owner, other.mtime_ns);
+            let attributes = other.attributes(&self.policy);
             let special = match other.kind {
                 Kind::Hardlink if missing.contains(&other.target[..]) => {
                     let what = format!("not written: it is one more name of {}, which was not", Escaped(&other.target));

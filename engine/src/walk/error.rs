@@ -25,6 +25,15 @@ pub enum What {
         /// What the system said.
         error: io::Error,
     },
+    /// An extended attribute cannot be read; the entry is kept without it.
+    Xattr {
+        /// Its full name.
+        name: Vec<u8>,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A symlink or special file with several names: only names of one file are stored as such.
+    LinkedOdd(u64),
     /// A folder was replaced by another one between being found and being opened; what is below is missing.
     Replaced,
     /// Neither file, folder, symlink, FIFO, socket nor device: the type bits of its mode.
@@ -58,6 +67,12 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             What::Io { call, error } => write!(f, "{call}: {error}"),
+            What::Xattr { name, error } => {
+                write!(f, "stored without its extended attribute {}: {error}", name.escape_ascii())
+            }
+            What::LinkedOdd(names) => {
+                write!(f, "is one of {names} names of one thing that is no file: stored as a thing of its own")
+            }
             What::Replaced => f.write_str("the folder was replaced by another one during the walk"),
             What::UnknownType(bits) => write!(f, "unknown type of file {bits:#o}"),
             What::BadName => f.write_str("the file system gives a name that is empty or contains a slash"),

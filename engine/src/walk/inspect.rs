@@ -44,6 +44,9 @@ pub(super) fn item(stat: &Stat) -> Result<(Item, Option<What>), What> {
         witness.mtime = nearest;
         remark = Some(What::Time { sec, kept: true });
     }
+    if !matches!(kind, Kind::File | Kind::Dir) && stat.st_nlink as u64 > 1 {
+        remark = remark.or(Some(What::LinkedOdd(stat.st_nlink as u64)));
+    }
     let linked = if kind == Kind::File && stat.st_nlink as u64 > 1 { LINKED } else { 0 };
     let item = Item {
         witness,

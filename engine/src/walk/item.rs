@@ -5,10 +5,11 @@
 //! one for the folders among them as places where more rows follow.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use carrack_backends::witness::Witness;
 
-use crate::entry::{Device, Hole, Kind};
+use crate::entry::{Device, Hole, Kind, Xattr};
 
 /// One entry, 80 bytes; its path is that of the folder and its name.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +21,7 @@ pub(super) struct Item {
     pub(super) gid: u32,
     /// For a folder [`ENTER`] or [`NONE`], else the number of its [`Extra`] or [`NONE`].
     pub(super) extra: u32,
-    /// Permission bits and [`LINKED`].
+    /// Permission bits, [`LINKED`] and [`ATTRIBUTED`].
     pub(super) mode: u16,
     /// At most [`crate::limits::NAME_LEN_MAX`].
     pub(super) name_len: u8,
@@ -47,6 +48,8 @@ const _: () = assert!(size_of::<Item>() == 80 && crate::limits::NAME_LEN_MAX <= 
 
 /// In `mode`: the file has several names.
 pub(super) const LINKED: u16 = 1 << 15;
+/// In `mode`: there are extended attributes.
+pub(super) const ATTRIBUTED: u16 = 1 << 14;
 /// In `extra`: nothing more is known.
 pub(super) const NONE: u32 = u32::MAX;
 /// In `extra` of a folder: what lies below belongs to the archive.
@@ -77,6 +80,8 @@ pub(super) struct Listing {
     /// In order of name, once sorted.
     pub(super) items: Vec<Item>,
     pub(super) extras: Vec<Extra>,
+    /// Extended attributes of the items that are [`ATTRIBUTED`], each by where the item's name starts.
+    pub(super) xattrs: Vec<(u64, Arc<[Xattr]>)>,
     /// In order of name and `/`, once sorted.
     pub(super) below: Vec<Below>,
 }
@@ -86,13 +91,23 @@ impl Listing {
         &self.names[item.name_start as usize..][..usize::from(item.name_len)]
     }
 
-    /// Adds an item whose name already stands in `names`.
-    pub(super) fn push(&mut self, mut item: Item, extra: Option<Extra>) {
+    /// Adds an item whose name already stands, or will, in `names`.
+    pub(super) fn push(&mut self, mut item: Item, extra: Option<Extra>, xattrs: Option<Arc<[Xattr]>>) {
+        if let Some(xattrs) = xattrs {
+            item.mode |= ATTRIBUTED;
+            self.xattrs.push((item.name_start, xattrs));
+        }
         if let Some(extra) = extra {
             item.extra = u32::try_from(self.extras.len()).expect("fewer than 2^32 entries");
             self.extras.push(extra);
         }
         self.items.push(item);
+    }
+
+    /// The extended attributes of an item, once sorted.
+    pub(super) fn xattrs(&self, item: &Item) -> Option<&Arc<[Xattr]>> {
+        let at = self.xattrs.binary_search_by_key(&item.name_start, |&(start, _)| start).ok()?;
+        Some(&self.xattrs[at].1)
     }
 
     /// Takes in another part of the same folder; neither is sorted yet.
@@ -104,6 +119,7 @@ impl Listing {
         let (names, extras) = (self.names.len() as u64, self.extras.len() as u32);
         self.names.extend_from_slice(&other.names);
         self.extras.extend(other.extras);
+        self.xattrs.extend(other.xattrs.into_iter().map(|(start, xattrs)| (start + names, xattrs)));
         self.items.extend(other.items.into_iter().map(|mut item| {
             item.name_start += names;
             if item.kind != Kind::Dir && item.extra != NONE {
@@ -116,8 +132,9 @@ impl Listing {
     /// Sorts the items, drops those that came twice (a folder that changes while it is read may give a name again),
     /// and lists the folders to enter, their listings not yet numbered.
     pub(super) fn sort(&mut self) {
-        let Self { names, items, below, extras } = self;
+        let Self { names, items, below, extras, xattrs } = self;
         extras.shrink_to_fit();
+        xattrs.sort_unstable_by_key(|&(start, _)| start);
         let name = |item: &Item| &names[item.name_start as usize..][..usize::from(item.name_len)];
         items.sort_unstable_by(|a, b| name(a).cmp(name(b)));
         items.dedup_by(|later, earlier| name(later) == name(earlier));
@@ -173,7 +190,7 @@ mod tests {
                 let extra = (*kind == Kind::Symlink).then(|| Extra::Target(name.as_bytes().into()));
                 let item = Item { name_start: start, name_len: name.len() as u8, kind: *kind, ..Item::blank() };
                 let enter = if *kind == Kind::Dir { ENTER } else { NONE };
-                listing.push(Item { extra: enter, ..item }, extra);
+                listing.push(Item { extra: enter, ..item }, extra, None);
             }
             listing
         };

@@ -12,10 +12,10 @@ use hashbrown::HashMap;
 
 use super::error::WalkError;
 use super::inputs::Roots;
-use super::item::{Extra, Item, LINKED, Listing, is_before_below};
+use super::item::{ATTRIBUTED, Extra, Item, LINKED, Listing, is_before_below};
 use super::open::{self, CALL_LEN_MAX};
 use super::sealed::{Cursor, Entered, Sealed};
-use crate::entry::{Entries, Kind};
+use crate::entry::{Entries, Kind, Xattr};
 use crate::limits;
 
 /// A base is put at the first folder whose path from the former base has this many bytes, so that it serves many.
@@ -140,10 +140,11 @@ impl Merge<'_> {
             (Some(name), _) if item_first => {
                 self.path.extend_from_slice(name);
                 let item = *frame.cursor.item();
+                let xattrs = frame.cursor.xattrs().map(|at| Arc::clone(&frame.listing.xattrs[at]));
                 frame.has_item = frame.cursor.advance(store);
                 // `NONE` lies beyond all extras.
                 let extra = frame.listing.extras.get_mut(item.extra as usize).map(take);
-                self.row(&item, extra);
+                self.row(&item, extra, xattrs);
             }
             (_, Some(folder)) => {
                 self.path.extend_from_slice(frame.listing.name(&folder));
@@ -165,7 +166,7 @@ impl Merge<'_> {
         }
     }
 
-    fn row(&mut self, item: &Item, extra: Option<Extra>) {
+    fn row(&mut self, item: &Item, extra: Option<Extra>, xattrs: Option<Arc<[Xattr]>>) {
         let base = self.base();
         let row = self.paths.push(base, &self.path).0;
         let entries = &mut self.entries;
@@ -178,6 +179,9 @@ impl Merge<'_> {
             }
         }
         entries.push_item(item);
+        if let Some(xattrs) = xattrs {
+            entries.xattrs.push(row, &xattrs);
+        }
         match extra {
             Some(Extra::Target(target)) => entries.link_targets.push(row, target),
             Some(Extra::Holes(holes)) => entries.holes.push(row, holes),
@@ -241,7 +245,7 @@ trait Push {
 impl Push for Entries {
     fn push_item(&mut self, item: &Item) {
         self.kinds.push(item.kind);
-        self.modes.push(u32::from(item.mode & !LINKED));
+        self.modes.push(u32::from(item.mode & !(LINKED | ATTRIBUTED)));
         self.uids.push(item.uid);
         self.gids.push(item.gid);
         self.witnesses.push(item.witness);

@@ -2,13 +2,14 @@
 //!
 //! In: paths of files and folders, patterns to leave out. Out: [`Entries`], one row a path in strictly ascending byte
 //! order of the archive path; what could not be read, by name; how much was left out on request. It reads names,
-//! metadata, targets of symlinks and maps of holes, never contents, and knows neither blocks nor digests.
+//! metadata, extended attributes, targets of symlinks and maps of holes, never contents, and knows neither blocks nor digests.
 //!
 //! Threads share two stacks of work (`queue`): folders to list and, first, parts of large folders to look at. Each
 //! finished folder is a sorted listing (`item`), packed together (`sealed`); `merge` strings them together. Folders are opened by their path
 //! from an input and closed as soon as they are listed, so the walk holds few descriptors however deep and wide the
 //! tree is.
 
+mod attributes;
 mod error;
 mod exclude;
 mod holes;
@@ -23,13 +24,14 @@ mod queue;
 mod sealed;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
 pub use error::{Problem, WalkError, What};
 
-use crate::entry::Entries;
+use crate::entry::{Entries, XattrChoice};
 use crate::limits;
 use worker::{Found, Shared, Worker};
 
@@ -56,6 +58,8 @@ pub struct WalkOptions {
     pub one_file_system: bool,
     /// Device and inode of files that are the output: left out wherever they turn up.
     pub leave_out: Vec<(u64, u64)>,
+    /// Which extended attributes to ask for; none by default.
+    pub xattrs: XattrChoice,
     /// Give up when there are more entries than this; what the format can hold when `None`.
     pub entries_max: Option<u64>,
 }
@@ -80,6 +84,8 @@ pub struct Walked {
     pub problems: Vec<Problem>,
     /// What was left out on purpose.
     pub left_out: LeftOut,
+    /// Labels of security modules that were not asked for, by name, and how many entries have them.
+    pub labels: BTreeMap<Vec<u8>, u64>,
 }
 
 /// Walks the inputs.
@@ -125,18 +131,19 @@ pub fn walk(
     if stop() || shared.stopped() {
         return Err(WalkError::Stopped);
     }
-    let (mut problems, mut left_out) = (top.problems, top.left_out);
+    let (mut problems, mut left_out, mut labels) = (top.problems, top.left_out, top.labels);
     let mut listings = Vec::with_capacity(found.len());
-    for Found { listings: more, store, problems: trouble, left_out: out } in found {
+    for Found { listings: more, store, problems: trouble, left_out: out, labels: aside } in found {
         listings.push((more, store));
         problems.extend(trouble);
         left_out = left_out + out;
+        aside.into_iter().for_each(|(name, count)| *labels.entry(name).or_default() += count);
     }
     let mut entries = merge::merge(&roots, top.listing, listings, shared.entries(), stop)?;
     problems.sort_by(|a, b| a.path.cmp(&b.path));
     (entries.owners, entries.groups) = owners::names(entries.uids.iter(), entries.gids.iter());
     debug_assert!(entries.len() as u64 <= limits::ROWS_MAX);
-    Ok(Walked { entries, problems, left_out })
+    Ok(Walked { entries, problems, left_out, labels })
 }
 
 impl std::ops::Add for LeftOut {

@@ -10,10 +10,12 @@
 //! ctime; varints size, ns of mtime, ns of ctime; where a bit says so the number of the extra
 //! ```
 
+use std::sync::Arc;
+
 use carrack_backends::witness::{Time, Witness};
 
-use super::item::{Extra, Item, Listing, NONE};
-use crate::entry::Kind;
+use super::item::{ATTRIBUTED, Extra, Item, Listing, NONE};
+use crate::entry::{Kind, Xattr};
 
 /// In the byte of the kind: mode, owner, group and device follow.
 const META: u8 = 1 << 6;
@@ -37,6 +39,8 @@ pub(super) struct Sealed {
     start: usize,
     end: usize,
     pub(super) extras: Vec<Extra>,
+    /// Extended attributes of the items that are [`ATTRIBUTED`], in order.
+    pub(super) xattrs: Vec<Arc<[Xattr]>>,
     /// In order of name and `/`.
     pub(super) below: Vec<Entered>,
     /// Names of the folders in `below`.
@@ -61,7 +65,9 @@ impl Sealed {
             Entered { listing: below.listing, identity, name_start, name_len: item.name_len }
         };
         let below = listing.below.iter().map(entered).collect();
-        Self { start, end: store.len(), extras: listing.extras, below, names }
+        let attributed = listing.items.iter().filter(|item| item.mode & ATTRIBUTED != 0);
+        let xattrs = attributed.map(|item| listing.xattrs(item).map_or_else(|| Arc::new([]) as _, Arc::clone)).collect();
+        Self { start, end: store.len(), extras: listing.extras, xattrs, below, names }
     }
 
     /// The name of a folder in `below`.
@@ -71,7 +77,7 @@ impl Sealed {
 
     /// A place in front of the first item.
     pub(super) fn cursor(&self) -> Cursor {
-        Cursor { at: self.start, end: self.end, item: Item::blank(), name: (0, 0) }
+        Cursor { at: self.start, end: self.end, item: Item::blank(), name: (0, 0), attributed: 0 }
     }
 }
 
@@ -84,6 +90,8 @@ pub(super) struct Cursor {
     item: Item,
     /// Where its name lies in the store.
     name: (usize, usize),
+    /// How many items up to and with this one have extended attributes.
+    attributed: usize,
 }
 
 impl Cursor {
@@ -116,6 +124,7 @@ impl Cursor {
         item.witness.mtime.nsec = bytes.number() as u32;
         item.witness.ctime.nsec = bytes.number() as u32;
         item.extra = if tag & EXTRA != 0 { bytes.number() as u32 } else { NONE };
+        self.attributed += usize::from(item.mode & ATTRIBUTED != 0);
         self.at = bytes.at;
         true
     }
@@ -123,6 +132,11 @@ impl Cursor {
     /// The item that [`advance`](Self::advance) went to.
     pub(super) fn item(&self) -> &Item {
         &self.item
+    }
+
+    /// Its place in [`Sealed::xattrs`], if it has extended attributes.
+    pub(super) fn xattrs(&self) -> Option<usize> {
+        (self.item.mode & ATTRIBUTED != 0).then(|| self.attributed - 1)
     }
 
     /// Its name.
@@ -203,6 +217,12 @@ mod tests {
 
     use super::*;
 
+    /// Attributes for some of the names, each its own.
+    fn xattrs(name: &str) -> Option<Arc<[Xattr]>> {
+        let xattr = || Xattr { name: b"user.name".to_vec(), value: name.into() };
+        name.len().is_multiple_of(3).then(|| [xattr()].into())
+    }
+
     type Parts = (String, u64, u64, i64, u32, (u16, u32, usize));
 
     fn listing(parts: &[Parts]) -> Listing {
@@ -215,7 +235,7 @@ mod tests {
             let item = Item { witness, name_start, name_len, uid: *uid, gid: uid ^ 1, extra: NONE, mode: *mode, kind };
             listing.names.extend_from_slice(name.as_bytes());
             let extra = (kind == Kind::Symlink).then(|| Extra::Target(name.as_bytes().into()));
-            listing.push(item, extra);
+            listing.push(item, extra, xattrs(name));
         }
         listing
     }
@@ -230,6 +250,8 @@ mod tests {
         )) {
             let mut store = b"what others put there".to_vec();
             let listing = listing(&parts);
+            let mut listing = listing;
+            listing.xattrs.sort_unstable_by_key(|&(start, _)| start);
             let expected: Vec<_> = listing
                 .items
                 .iter()
@@ -242,6 +264,8 @@ mod tests {
                 prop_assert!(cursor.advance(&store));
                 prop_assert_eq!(cursor.name(&store), &name[..]);
                 prop_assert_eq!(format!("{:?}", cursor.item()), format!("{:?}", item));
+                let found = cursor.xattrs().map(|at| Arc::clone(&sealed.xattrs[at]));
+                prop_assert_eq!(found, xattrs(str::from_utf8(&name).unwrap()));
             }
             prop_assert!(!cursor.advance(&store));
         }

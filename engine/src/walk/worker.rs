@@ -3,6 +3,7 @@
 //! In: folders to list and batches of names to look at, from the queue. Out: sorted listings, problems, counts; and
 //! into the queue, the folders found and the batches of large ones.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +19,8 @@ use super::names::{Names, Reader};
 use super::queue::{Queue, Task};
 use super::sealed::Sealed;
 use super::{LeftOut, WalkOptions, inspect, open};
-use crate::entry::Kind;
+use super::attributes::Asker;
+use crate::entry::{Kind, Xattr};
 use crate::limits;
 
 /// A folder that was found and is to be listed.
@@ -70,6 +72,8 @@ pub(super) struct Found {
     pub(super) store: Vec<u8>,
     pub(super) problems: Vec<Problem>,
     pub(super) left_out: LeftOut,
+    /// Labels that were left aside, and how many entries have them.
+    pub(super) labels: BTreeMap<Vec<u8>, u64>,
 }
 
 /// What stands at the top: the inputs themselves.
@@ -78,10 +82,18 @@ pub(super) struct Top {
     pub(super) listing: Listing,
     pub(super) problems: Vec<Problem>,
     pub(super) left_out: LeftOut,
+    /// Labels that were left aside, and how many entries have them.
+    pub(super) labels: BTreeMap<Vec<u8>, u64>,
 }
 
-/// An entry that belongs to the archive, what else is known of it, and a remark to report.
-type Seen = (Item, Option<Extra>, Option<What>);
+/// An entry that belongs to the archive.
+struct Seen {
+    item: Item,
+    extra: Option<Extra>,
+    xattrs: Option<Arc<[Xattr]>>,
+    /// Something to report though the entry is kept.
+    remark: Option<What>,
+}
 
 /// A name and where it was found.
 struct Candidate<'a> {
@@ -92,6 +104,8 @@ struct Candidate<'a> {
     name: &'a CStr,
     /// Whether it is a folder, if that is known without asking.
     is_folder: Option<bool>,
+    /// Whether the name stands for what it links to.
+    follow: bool,
 }
 
 impl<'a> Shared<'a> {
@@ -129,17 +143,21 @@ impl<'a> Shared<'a> {
 
     /// Looks at the inputs and queues the folders among them.
     pub(super) fn start(&self, roots: &Roots) -> Top {
-        let mut top = Top::default();
+        let (mut top, mut asker) = (Top::default(), Asker::new(self.options.xattrs));
         for (number, root) in roots.roots.iter().enumerate() {
             let name = [&root.name[..], b"\0"].concat();
             // The system was asked about this name, so there is no NUL in it.
             let Ok(name) = CStr::from_bytes_with_nul(&name) else { continue };
-            let candidate =
-                Candidate { root: number as u32, fd: root.base.as_fd(), parent: b"", name, is_folder: None };
+            let (fd, follow) = (root.base.as_fd(), root.follow);
+            let candidate = Candidate { root: number as u32, fd, parent: b"", name, is_folder: None, follow };
             let seen = if root.name.is_empty() {
-                inspect::item(&root.stat).map(|(item, remark)| Some((Item { extra: ENTER, ..item }, None, remark)))
+                inspect::item(&root.stat).map(|(item, remark)| {
+                    let (xattrs, trouble) = asker.ask(fd, c".", item.witness.dev, false);
+                    let item = Item { extra: ENTER, ..item };
+                    Some(Seen { item, extra: None, xattrs, remark: remark.or(trouble) })
+                })
             } else {
-                self.admit(&candidate, || Ok(root.stat), &mut top.left_out)
+                self.admit(&candidate, || Ok(root.stat), &mut top.left_out, &mut asker)
             };
             let at = (top.listing.names.len() as u64, root.name.len() as u32);
             if let Some(what) = keep(&mut top.listing, seen, at) {
@@ -147,6 +165,7 @@ impl<'a> Shared<'a> {
             }
             top.listing.names.extend_from_slice(&root.name);
         }
+        top.labels = asker.aside;
         self.count(top.listing.items.len());
         top.listing.sort();
         self.enter(&mut top.listing, b"", |name| roots.find(name).unwrap_or(0));
@@ -159,6 +178,7 @@ impl<'a> Shared<'a> {
         at: &Candidate<'_>,
         stat: impl FnOnce() -> Result<Stat, What>,
         left_out: &mut LeftOut,
+        asker: &mut Asker,
     ) -> Result<Option<Seen>, What> {
         let name = at.name.to_bytes();
         let excluded =
@@ -178,16 +198,18 @@ impl<'a> Shared<'a> {
             return Ok(None);
         }
         check_length(at.parent, name)?;
+        let (xattrs, trouble) = asker.ask(at.fd, at.name, item.witness.dev, at.follow);
+        let remark = remark.or(trouble);
         if item.kind != Kind::Dir {
             let extra = inspect::extra(at.fd, at.name, &stat, item.kind, self.stop)?;
-            return Ok(Some((item, extra, remark)));
+            return Ok(Some(Seen { item, extra, xattrs, remark }));
         }
         if self.options.one_file_system && stat.st_dev != self.roots[at.root as usize].stat.st_dev {
             left_out.other_file_systems += 1;
         } else {
             item.extra = ENTER;
         }
-        Ok(Some((item, None, remark)))
+        Ok(Some(Seen { item, extra: None, xattrs, remark }))
     }
 
     /// Numbers the listings of the folders in `listing` and queues them.
@@ -225,12 +247,13 @@ impl<'a> Shared<'a> {
 pub(super) struct Worker<'a> {
     shared: &'a Shared<'a>,
     reader: Reader,
+    asker: Asker,
     found: Found,
 }
 
 impl<'a> Worker<'a> {
     pub(super) fn new(shared: &'a Shared<'a>) -> Self {
-        Self { shared, reader: Reader::new(), found: Found::default() }
+        Self { shared, reader: Reader::new(), asker: Asker::new(shared.options.xattrs), found: Found::default() }
     }
 
     /// Works until there is no work left.
@@ -245,6 +268,7 @@ impl<'a> Worker<'a> {
                 Task::Urgent(part) => self.look(&part.folder, part.names),
             }
         });
+        self.found.labels = self.asker.aside;
         self.found
     }
 
@@ -288,13 +312,14 @@ impl<'a> Worker<'a> {
                 parent: &folder.folder.path,
                 name: names.get(name),
                 is_folder: name.is_folder,
+                follow: false,
             };
             let bytes = candidate.name.to_bytes();
             let seen = if bytes.is_empty() || bytes.contains(&b'/') {
                 Err(What::BadName)
             } else {
                 let stat = || inspect::stat(candidate.fd, candidate.name);
-                self.shared.admit(&candidate, stat, &mut self.found.left_out)
+                self.shared.admit(&candidate, stat, &mut self.found.left_out, &mut self.asker)
             };
             if let Some(what) = keep(&mut part, seen, (name.start.into(), name.len)) {
                 self.problem(join(candidate.parent, bytes), what);
@@ -326,9 +351,9 @@ impl<'a> Worker<'a> {
 /// Adds what was seen to a listing, with where its name starts and how long it is; gives back what is to be reported.
 fn keep(listing: &mut Listing, seen: Result<Option<Seen>, What>, name: (u64, u32)) -> Option<What> {
     match seen {
-        Ok(Some((item, extra, remark))) => {
+        Ok(Some(Seen { item, extra, xattrs, remark })) => {
             // `check_length` lets no longer name through.
-            listing.push(Item { name_start: name.0, name_len: name.1 as u8, ..item }, extra);
+            listing.push(Item { name_start: name.0, name_len: name.1 as u8, ..item }, extra, xattrs);
             remark
         }
         Ok(None) => None,

@@ -6,6 +6,7 @@ mod damage_real;
 mod determinism;
 mod dictionaries;
 mod failures;
+mod faithful;
 mod filters;
 mod folders;
 mod format;

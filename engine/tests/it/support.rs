@@ -127,7 +127,7 @@ pub(crate) fn rows(archive: &Archive) -> Vec<Entry> {
 
 /// Unpacks everything, special files too, and finds nothing wrong.
 pub(crate) fn unpack_clean(archive: &Archive, dest: &Path) -> UnpackReport {
-    let report = Unpacker::new(archive).specials(true).threads(2).unpack(dest).unwrap();
+    let report = Unpacker::new(archive).specials(true).same_permissions(true).threads(2).unpack(dest).unwrap();
     assert_eq!((&report.damage[..], &report.lost[..], &report.warnings[..]), (&[][..], &[][..], &[][..]));
     report
 }

@@ -22,7 +22,7 @@ fn times_are_exact_to_the_nanosecond() {
     let tree = DirTree::open(dir.path(), KEEP).unwrap();
     tree.make_folder(b"d").unwrap();
     for (number, time) in TIMES.into_iter().enumerate() {
-        let attributes = Attributes { mode: 0o755, owner: None, mtime: Some(time) };
+        let attributes = Attributes { mtime: Some(time), ..mode(0o755) };
         let made = |kind: &str| format!("d/{kind}{number}");
         tree.write_file(made("small").as_bytes(), b"abc", &attributes).unwrap();
         let big = tree.create(made("big").as_bytes(), 3).unwrap();
@@ -84,7 +84,7 @@ fn setuid_survives_a_change_of_owner() {
     let dir = folder();
     let tree = DirTree::open(dir.path(), KEEP).unwrap();
     for wanted in [0o4755, 0o6755, 0o644, 0o600, 0o2750] {
-        let attributes = Attributes { mode: wanted, owner: Some((1234, 5678)), mtime: Some(TIMES[0]) };
+        let attributes = Attributes { owner: Some((1234, 5678)), mtime: Some(TIMES[0]), ..mode(wanted) };
         let name = |kind: &str| format!("{kind}{wanted:o}");
         tree.write_file(name("small").as_bytes(), b"abc", &attributes).unwrap();
         tree.create(name("big").as_bytes(), 0).unwrap().finish(0, &attributes).unwrap();
@@ -199,4 +199,128 @@ fn special_files_are_what_was_asked_for() {
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         assert_eq!(names(dir.path()), ["pipe", "socket"]);
     }
+}
+
+/// Attributes as an archive holds them, in order of name.
+fn xattrs(list: &[(&str, &[u8])]) -> Vec<crate::xattr::Xattr> {
+    let xattr = |(name, value): &(&str, &[u8])| crate::xattr::Xattr { name: (*name).into(), value: value.to_vec() };
+    list.iter().map(xattr).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn value_of(path: impl AsRef<Path>, name: &str) -> Option<Vec<u8>> {
+    let mut value = [0; 256];
+    let len = rustix::fs::lgetxattr(path.as_ref(), name, &mut value[..]).ok()?;
+    Some(value[..len].to_vec())
+}
+
+/// Version 2, then tag, permissions and number of the owner, one more user, the group, the mask, and all others.
+const ACL: &[u8] = &[
+    2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 57, 48, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 4, 0, 255,
+    255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
+];
+/// `cap_net_raw=ep`, version 2.
+const CAPABILITY: &[u8] = &[1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// Attributes come before what would forbid them, and stay through a change of owner, which takes capabilities away.
+#[cfg(target_os = "linux")]
+#[test]
+fn attributes_lists_and_capabilities_arrive() {
+    let dir = folder();
+    if rustix::fs::setxattr(dir.path(), "user.probe", b"", rustix::fs::XattrFlags::empty()).is_err() {
+        eprintln!("not tested: the file system of the temporary folder keeps no attributes");
+        return;
+    }
+    let mut list = xattrs(&[("user.empty", b""), ("user.name", b"value\0\xff")]);
+    let mut owner = None;
+    if is_root() {
+        let mut more =
+            xattrs(&[("security.capability", CAPABILITY), ("system.posix_acl_access", ACL), ("trusted.x", b"t")]);
+        more.append(&mut list);
+        (list, owner) = (more, Some((1234, 5678)));
+    }
+    let of_folder: Vec<_> = list.iter().filter(|xattr| xattr.name != b"security.capability").cloned().collect();
+    // With a list its permissions are those of the mode.
+    let permissions = if is_root() { 0o640 } else { 0o440 };
+    let attributes = Attributes { owner, xattrs: &list, acls: true, mtime: Some(TIMES[0]), ..mode(permissions) };
+    for (number, tree) in both(dir.path(), KEEP).into_iter().enumerate() {
+        let name = |kind: &str| format!("{kind}{number}");
+        tree.write_file(name("small").as_bytes(), b"abc", &attributes).unwrap();
+        let big = tree.create(name("big").as_bytes(), 3).unwrap();
+        big.write_at(b"abc", 0).unwrap();
+        big.finish(3, &attributes).unwrap();
+        let attributes = Attributes { xattrs: &of_folder, ..attributes };
+        tree.make_folder(name("folder").as_bytes()).unwrap();
+        tree.set_folder(name("folder").as_bytes(), &attributes).unwrap();
+        for kind in ["small", "big", "folder"] {
+            let path = dir.path().join(name(kind));
+            let expected = if kind == "folder" { &of_folder } else { &list };
+            for xattr in expected {
+                let found = value_of(&path, str::from_utf8(&xattr.name).unwrap());
+                assert_eq!(found.as_ref(), Some(&xattr.value), "{kind}: {}", xattr.name.escape_ascii());
+            }
+            assert_eq!(mode_of(&path), permissions, "{kind}");
+            assert_eq!(mtime_of(&path), TIMES[0], "{kind}");
+        }
+        if is_root() {
+            // A link has what only root may attach, and what it leads to has nothing of it.
+            let trusted = xattrs(&[("trusted.x", b"of the link")]);
+            let attributes = Attributes { xattrs: &trusted, ..attributes };
+            tree.symlink(name("link").as_bytes(), name("small").as_bytes(), &attributes).unwrap();
+            tree.special(name("pipe").as_bytes(), SpecialKind::Fifo, (0, 0), &attributes).unwrap();
+            for kind in ["link", "pipe"] {
+                let found = value_of(dir.path().join(name(kind)), "trusted.x");
+                assert_eq!(found.as_deref(), Some(&b"of the link"[..]), "{kind}");
+            }
+            assert_eq!(value_of(dir.path().join(name("small")), "trusted.x").as_deref(), Some(&b"t"[..]));
+        }
+        assert_eq!(tree.refusals(), []);
+    }
+}
+
+/// What a folder hands down to what is made in it is not in the archive.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_default_acl_is_not_left_on_what_has_none() {
+    let dir = folder();
+    let flags = rustix::fs::XattrFlags::empty();
+    if rustix::fs::setxattr(dir.path(), "system.posix_acl_default", ACL, flags).is_err() {
+        eprintln!("not tested: the file system of the temporary folder knows no access control lists");
+        return;
+    }
+    for (number, tree) in both(dir.path(), KEEP).into_iter().enumerate() {
+        for (acls, left) in [(false, true), (true, false)] {
+            let attributes = Attributes { acls, ..mode(0o640) };
+            let (file, folder) = (format!("f{number}{acls}"), format!("d{number}{acls}"));
+            tree.write_file(file.as_bytes(), b"abc", &attributes).unwrap();
+            tree.make_folder(folder.as_bytes()).unwrap();
+            tree.set_folder(folder.as_bytes(), &attributes).unwrap();
+            let has = |name: &str, list: &str| value_of(dir.path().join(name), list).is_some();
+            assert_eq!(has(&file, "system.posix_acl_access"), left);
+            assert_eq!(has(&folder, "system.posix_acl_access"), left);
+            assert_eq!(has(&folder, "system.posix_acl_default"), left);
+            assert_eq!((mode_of(dir.path().join(&file)), mode_of(dir.path().join(&folder))), (0o640, 0o640));
+        }
+    }
+}
+
+/// Whoever may not give files away keeps them, without setuid, and it is said once how many there are.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_refused_is_counted_and_the_file_is_there() {
+    const NAME: &str = "tree::tests::metadata::what_is_refused_is_counted_and_the_file_is_there";
+    if !crate::child::enter(NAME, crate::child::unprivileged) {
+        return;
+    }
+    let dir = folder();
+    let tree = DirTree::open(dir.path(), KEEP).unwrap();
+    let list = xattrs(&[("security.capability", CAPABILITY), ("trusted.x", b"")]);
+    let attributes = Attributes { owner: Some((0, 0)), xattrs: &list, ..mode(0o6755) };
+    for name in ["a", "b"] {
+        tree.write_file(name.as_bytes(), b"abc", &attributes).unwrap();
+        assert_eq!(mode_of(dir.path().join(name)), 0o755, "nobody's setuid");
+    }
+    let refused: Vec<_> = tree.refusals().into_iter().map(|r| (r.what, r.count, r.path)).collect();
+    let each = |what: &str| (what.to_owned(), 2, b"a".to_vec());
+    assert_eq!(refused, [each("attributes trusted.*"), each("capabilities of a program"), each("owner")]);
 }

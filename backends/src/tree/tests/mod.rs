@@ -27,7 +27,7 @@ fn both(dest: &Path, options: DirTreeOptions) -> [DirTree; 2] {
     [DirTree::open(dest, options).unwrap(), DirTree::open_with(dest, options, Opener::stepwise()).unwrap()]
 }
 
-fn mode(mode: u32) -> Attributes {
+fn mode(mode: u32) -> Attributes<'static> {
     Attributes { mode, ..Attributes::default() }
 }
 
