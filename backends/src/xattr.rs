@@ -175,9 +175,7 @@ mod tests {
             let missing = get(folder.as_fd(), &name("link"), &name("user.one"), false, &mut value).unwrap_err();
             assert!(is_missing(&missing) || missing.kind() == io::ErrorKind::PermissionDenied, "{missing}");
             assert_eq!(get(folder.as_fd(), &name("link"), &name("user.one"), true, &mut value).unwrap(), 1);
-            assert!(is_missing(
-                &get(folder.as_fd(), &name("file"), &name("user.two"), false, &mut value).unwrap_err()
-            ));
+            assert!(is_missing(&get(folder.as_fd(), &name("file"), &name("user.two"), false, &mut value).unwrap_err()));
             let short = list(folder.as_fd(), &name("file"), false, &mut buffer[..3]).unwrap_err();
             assert!(is_too_short(&short), "{short}");
         }

@@ -1,6 +1,8 @@
 //! The flags as they are typed. What flows in: arguments. What flows out: structs of raw values. What this module does
 //! not know: what the values mean together; that is [`config`](crate::config)'s.
 
+mod restoring;
+
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use carrack_engine::plan::Order;
 use carrack_engine::profile::{DictionaryChoice, Profile};
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use restoring::{UnpackArgs, VerifyArgs};
 
 use crate::tune::args::TuneArgs;
 use crate::{help, size};
@@ -202,6 +206,10 @@ pub(crate) struct PackArgs {
     #[arg(long, help_heading = "Speed")]
     pub(crate) no_tune: bool,
 
+    /// Read the archive back from the disk, past the page cache, and prove every byte before it gets its name
+    #[arg(long)]
+    pub(crate) verify: bool,
+
     /// Do not wait until the archive is on the disk
     #[arg(long, help_heading = "Speed")]
     pub(crate) no_sync: bool,
@@ -220,107 +228,6 @@ pub(crate) struct StatsArgs {
     /// Write the same, with all percentiles, as JSON and as an HdrHistogram log into this folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Statistics")]
     pub(crate) stats_out: Option<PathBuf>,
-}
-
-/// Unpack an archive, all of it or some paths
-#[derive(Debug, clap::Args)]
-#[command(after_help = help::UNPACK)]
-pub(crate) struct UnpackArgs {
-    /// The archive
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) archive: PathBuf,
-
-    /// What to unpack: paths, with all below them, and patterns [default: everything]
-    #[arg(value_name = "PATH|GLOB")]
-    pub(crate) patterns: Vec<OsString>,
-
-    /// The folder to unpack into
-    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
-    pub(crate) directory: PathBuf,
-
-    /// Replace files that are there
-    #[arg(short, long)]
-    pub(crate) force: bool,
-
-    /// Give files the owners that were packed, by name where there is one here [default for root]
-    #[arg(long, overrides_with = "no_same_owner", help_heading = "Metadata")]
-    pub(crate) same_owner: bool,
-
-    /// Give files to whoever unpacks [default for others]
-    #[arg(long, overrides_with = "same_owner", help_heading = "Metadata")]
-    pub(crate) no_same_owner: bool,
-
-    /// Owners and groups by number, whatever their names
-    #[arg(long, help_heading = "Metadata")]
-    pub(crate) numeric_owner: bool,
-
-    /// Exact permissions, whatever the umask [default for root]
-    #[arg(short = 'p', long, visible_alias = "preserve-permissions", overrides_with = "no_same_permissions")]
-    #[arg(help_heading = "Metadata")]
-    pub(crate) same_permissions: bool,
-
-    /// Permissions that the umask leaves, without setuid, setgid and sticky [default for others]
-    #[arg(long, overrides_with = "same_permissions", help_heading = "Metadata")]
-    pub(crate) no_same_permissions: bool,
-
-    /// Restore access control lists [default along with exact permissions]
-    #[arg(long, overrides_with = "no_acls", help_heading = "Metadata")]
-    pub(crate) acls: bool,
-
-    /// Restore no access control lists
-    #[arg(long, overrides_with = "acls", help_heading = "Metadata")]
-    pub(crate) no_acls: bool,
-
-    /// Restore extended attributes; capabilities and trusted.* go with the owner [default]
-    #[arg(long, overrides_with = "no_xattrs", help_heading = "Metadata")]
-    pub(crate) xattrs: bool,
-
-    /// Restore neither extended attributes nor capabilities
-    #[arg(long, overrides_with = "xattrs", help_heading = "Metadata")]
-    pub(crate) no_xattrs: bool,
-
-    /// Restore the labels of SELinux, if they were packed
-    #[arg(long, help_heading = "Metadata")]
-    pub(crate) selinux: bool,
-
-    /// Leave the times of last change: the present
-    #[arg(short = 'm', long, help_heading = "Metadata")]
-    pub(crate) touch: bool,
-
-    /// Make named pipes, sockets and devices too (the default)
-    #[arg(long, overrides_with = "no_specials", help_heading = "Metadata")]
-    pub(crate) specials: bool,
-
-    /// Make no named pipes, sockets and devices
-    #[arg(long, overrides_with = "specials", help_heading = "Metadata")]
-    pub(crate) no_specials: bool,
-
-    /// Leave out so many folders in front of each path, after --transform
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Names")]
-    pub(crate) strip_components: usize,
-
-    /// Change paths as sed would: s/pattern/replacement/flags; may be given several times
-    #[arg(long, visible_alias = "xform", value_name = "EXPRESSION", help_heading = "Names")]
-    pub(crate) transform: Vec<String>,
-
-    /// Wait until everything is on the disk
-    #[arg(long)]
-    pub(crate) sync: bool,
-
-    /// Ignore the settings that carrack tune found for this machine
-    #[arg(long)]
-    pub(crate) no_tune: bool,
-
-    /// Threads that decode and check, at most one more than there are cores [default: one a core]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
-
-    /// Memory to take at most: threads become fewer until it fits
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
-    pub(crate) memory_limit: Option<u64>,
-
-    #[command(flatten)]
-    pub(crate) stats: StatsArgs,
 }
 
 /// List what is in an archive
@@ -359,26 +266,6 @@ pub(crate) struct CatArgs {
     /// Files in the archive
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<OsString>,
-}
-
-/// Prove that every byte of an archive is what was packed
-#[derive(Debug, clap::Args)]
-#[command(after_help = help::VERIFY)]
-pub(crate) struct VerifyArgs {
-    /// The archive
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) archive: PathBuf,
-
-    /// Threads that decode and check, at most one more than there are cores [default: one a core]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
-
-    /// Memory to take at most: threads become fewer until it fits
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
-    pub(crate) memory_limit: Option<u64>,
-
-    #[command(flatten)]
-    pub(crate) stats: StatsArgs,
 }
 
 /// Show what an archive is: counts, sizes, codecs, options

@@ -57,6 +57,8 @@ pub(crate) struct Pack {
     pub(crate) xattrs: XattrChoice,
     pub(crate) force: bool,
     pub(crate) sync: bool,
+    /// The archive is read back before it gets its name.
+    pub(crate) verify: bool,
 }
 
 impl Pack {
@@ -69,6 +71,9 @@ impl Pack {
         let choice = choice(&args)?;
         let dials = choice.dials()?;
         check_io(&args)?;
+        if args.verify && target == Target::Stdout {
+            return Err(usage("--verify reads the archive back, which standard output cannot do: give -o FILE"));
+        }
         let mut exclude = Vec::with_capacity(args.exclude.len());
         for pattern in &args.exclude {
             exclude.push(glob(pattern, "--exclude")?);
@@ -95,6 +100,7 @@ impl Pack {
             xattrs: XattrChoice { acls: !args.no_acls, xattrs: !args.no_xattrs, selinux: args.selinux },
             force: args.force,
             sync: !args.no_sync,
+            verify: args.verify,
         })
     }
 
@@ -109,7 +115,8 @@ impl Pack {
             .one_file_system(self.one_file_system)
             .xattrs(self.xattrs)
             .force(self.force)
-            .sync(self.sync);
+            .sync(self.sync)
+            .verify(self.verify);
         for input in &self.inputs {
             packer = packer.input(input);
         }

@@ -113,6 +113,11 @@ impl Ui {
         self.message("damaged", RED, what);
     }
 
+    /// Says on standard error in what a tree differs from an archive.
+    pub(crate) fn difference(&self, what: &dyn fmt::Display) {
+        self.message("differs", YELLOW, what);
+    }
+
     /// Says on standard error that something is not as it should be, though nothing that was asked for suffers from it.
     pub(crate) fn warning(&self, what: &dyn fmt::Display) {
         self.message("warning", YELLOW, what);

@@ -6,7 +6,7 @@ use std::io;
 use std::io::Write;
 
 use carrack_engine::control::Escaped;
-use carrack_engine::entry::{Kind, Row, flags};
+use carrack_engine::entry::{Family, Kind, Row, Xattr, flags};
 use serde::Serialize;
 
 use crate::size::Human;
@@ -88,7 +88,9 @@ impl Long {
     /// Writes mode, owner, group, size, time and name, and where a link leads.
     pub(crate) fn write(&mut self, out: &mut dyn Write, row: &Row<'_>, first_name: Option<&[u8]>) -> io::Result<()> {
         out.write_all(&mode(row.kind, row.mode))?;
-        out.write_all(b" ")?;
+        // As with `ls -l`: more people may do something with it than these letters say.
+        let has_list = row.xattrs.iter().any(|xattr| Family::of(&xattr.name) == Family::Acl);
+        out.write_all(if has_list { b"+ " } else { b" " })?;
         column(out, &mut self.owner_width, row.owner, row.uid)?;
         column(out, &mut self.group_width, row.group, row.gid)?;
         self.size(out, row)?;
@@ -189,6 +191,7 @@ pub(crate) fn json(out: &mut Vec<u8>, number: u32, row: &Row<'_>, first_name: Op
         device_major: row.device.map(|device| device.major),
         device_minor: row.device.map(|device| device.minor),
         digest: row.digest.map(|digest| Ascii(hex(&digest.0))),
+        xattrs: Xattrs(row.xattrs),
         changed: row.flags & flags::CHANGED != 0,
     };
     serde_json::to_writer(&mut *out, &line)?;
@@ -231,7 +234,30 @@ struct Line<'a> {
     device_minor: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<Ascii<64>>,
+    #[serde(skip_serializing_if = "Xattrs::is_empty")]
+    xattrs: Xattrs<'a>,
     changed: bool,
+}
+
+/// Extended attributes as a list of objects; values in hexadecimal, since they may be anything.
+struct Xattrs<'a>(&'a [Xattr]);
+
+impl Xattrs<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Xattrs<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            name: Lossy<'a>,
+            value: Text<Hex<'a>>,
+        }
+        let shown = self.0.iter().map(|xattr| Shown { name: Lossy(&xattr.name), value: Text(Hex(&xattr.value)) });
+        serializer.collect_seq(shown)
+    }
 }
 
 fn raw(bytes: &[u8]) -> Option<Text<Hex<'_>>> {
@@ -391,6 +417,26 @@ mod tests {
         let utf8 = written(|out| json(out, 0, &Row::new("grün".as_bytes(), Kind::File), Some(b"f")));
         let value: serde_json::Value = serde_json::from_str(&utf8).unwrap();
         assert_eq!((&value["path"], &value["hardlink_path"]), (&"grün".into(), &"f".into()));
-        assert!(value.get("path_raw").is_none() && value.get("digest").is_none());
+        assert!(value.get("path_raw").is_none() && value.get("digest").is_none() && value.get("xattrs").is_none());
+    }
+
+    #[test]
+    fn attributes_are_shown_in_full_and_a_list_by_a_plus() {
+        let xattr = |name: &[u8], value: &[u8]| Xattr { name: name.into(), value: value.into() };
+        let list = [xattr(b"system.posix_acl_access", b"\x02\0"), xattr(b"user.caf\xe9", b"")];
+        let row = Row { mode: 0o640, xattrs: &list, ..Row::new(b"f", Kind::File) };
+        let value: serde_json::Value = serde_json::from_str(&written(|out| json(out, 0, &row, None))).unwrap();
+        assert_eq!((&value["xattrs"][0]["name"], &value["xattrs"][0]["value"]), (&list_name(), &"0200".into()));
+        assert_eq!(
+            (&value["xattrs"][1]["name"], &value["xattrs"][1]["value"]),
+            (&"user.caf\u{fffd}".into(), &"".into())
+        );
+        assert!(written(|out| Long::new(PIPE).write(out, &row, None)).starts_with("-rw-r-----+ 0     0 "));
+        let row = Row { xattrs: &list[1..], ..row };
+        assert!(written(|out| Long::new(PIPE).write(out, &row, None)).starts_with("-rw-r----- 0     0 "));
+    }
+
+    fn list_name() -> serde_json::Value {
+        "system.posix_acl_access".into()
     }
 }

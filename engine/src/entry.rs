@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use carrack_backends::path::{PathId, PathTable};
 
-pub use column::{Column, Column32, Witnesses};
 pub use carrack_backends::xattr::{Family, Xattr};
+pub use column::{Column, Column32, Witnesses};
 pub use xattrs::{XattrChoice, XattrTable};
 
 use crate::digest::Digest;

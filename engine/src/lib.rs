@@ -24,6 +24,7 @@ pub mod index;
 pub mod pipeline;
 pub mod restore;
 // L4
+pub mod against;
 pub mod archive;
 pub mod budget;
 pub mod error;

@@ -16,13 +16,12 @@ use crate::budget::{Settings, Tables, Wish};
 use crate::codec::CodecError;
 use crate::container::head::HEAD;
 use crate::container::id::{ArchiveId, ArchiveIdHasher};
-use crate::control::{Cancel, Control, Progress, Stage, Warning};
+use crate::control::{Control, Progress, Stage, Warning};
 use crate::dedup::PieceSizes;
 use crate::dictionaries::{self, Dictionaries};
 use crate::digest::Digest;
 use crate::entry::{Entries, XattrChoice};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::IndexWriter;
 use crate::pipeline::{self, Job, PipelineError};
 use crate::plan::{Files, Kinds, Order, Plan, PlanOptions};
 use crate::profile::{Choice, Dials};
@@ -31,6 +30,7 @@ use crate::stages::{Clock, Stages};
 use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
 
 mod builder;
+mod finish;
 mod sharing;
 
 pub use sharing::Dedup;
@@ -70,6 +70,7 @@ pub struct Packer {
     xattrs: XattrChoice,
     force: bool,
     sync: bool,
+    verify: bool,
     stats: bool,
     control: Control,
 }
@@ -161,6 +162,10 @@ impl Packer {
         let dials = self.check()?;
         let wish = self.wish(&dials);
         wish.check()?;
+        if self.verify && sink.identity().is_none() {
+            let what = "to verify what was written, it must be read back, and a stream cannot be: pack into a file";
+            return Err(Error::new(ErrorKind::Usage, what));
+        }
         let Walked { entries, problems, left_out, labels } = self.walk(&*sink, &wish)?;
         notes.extend(labels.iter().map(|(name, count)| label_note(name, *count)));
         let mut warnings: Vec<Warning> =
@@ -195,7 +200,11 @@ impl Packer {
             entries_total: counts.entries,
             stored: sink.written(),
         });
-        let (root, archive_bytes) = finish(sink, outcome.index, &self.control.cancel)?;
+        let root = finish::append_tail(&mut *sink, outcome.index)?;
+        if self.verify {
+            self.verify_written(&mut *sink, root)?;
+        }
+        let archive_bytes = finish::finish(sink, &self.control.cancel)?;
         Ok(PackReport {
             entries: counts.entries,
             files: counts.files,
@@ -449,23 +458,6 @@ fn archive_id(options: &Map<String, Value>, entries: &Entries) -> ArchiveId {
     }
     hasher.update(&bytes);
     hasher.finish()
-}
-
-/// Writes the tables and the footer, and gives the archive its name.
-fn finish(mut sink: Box<dyn AppendSink>, index: IndexWriter, cancel: &Cancel) -> Result<(Digest, u64)> {
-    let tail = index
-        .finish(sink.written())
-        .map_err(|error| Error::with(ErrorKind::Output, "the index cannot be written", error))?;
-    let cannot = |error| Error::with(ErrorKind::Output, "cannot write the archive", error);
-    for part in &tail.parts {
-        sink.append(&[part]).map_err(cannot)?;
-    }
-    if cancel.is_cancelled() {
-        return Err(cancelled());
-    }
-    let bytes = sink.written();
-    sink.finish().map_err(|error| Error::with(ErrorKind::Output, "cannot finish the archive", error))?;
-    Ok((tail.root, bytes))
 }
 
 fn cancelled() -> Error {

@@ -19,6 +19,7 @@ mod direct;
 pub mod head;
 mod open;
 mod ranges;
+pub mod whole;
 
 #[cfg(test)]
 pub(crate) mod conformance;

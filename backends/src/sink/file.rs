@@ -1,5 +1,6 @@
 //! Sink into a file that appears whole or not at all.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -163,6 +164,20 @@ impl AppendSink for FileSink {
 
     fn replaces(&self) -> Option<(u64, u64)> {
         self.target.old.map(|old| (old.dev, old.ino))
+    }
+
+    fn reread(&mut self) -> io::Result<Option<File>> {
+        let file = &self.temporary.file;
+        let result = file.sync_data().and_then(|()| {
+            // Only what is on the disk already can be dropped.
+            #[cfg(target_os = "linux")]
+            rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?;
+            file.try_clone()
+        });
+        result.map(Some).map_err(|error| {
+            self.broken = true;
+            os::context(format!("{}: cannot bring it to the disk", self.target.shown), error)
+        })
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {

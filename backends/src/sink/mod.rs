@@ -24,6 +24,7 @@ mod vectored;
 #[allow(unsafe_code)]
 mod writeback;
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -53,6 +54,16 @@ pub trait AppendSink: Send {
     /// or each archive would hold the one before it.
     fn replaces(&self) -> Option<(u64, u64)> {
         None
+    }
+
+    /// The bytes appended so far for reading them back, as the disk has them: everything is written to it first, and then
+    /// dropped from the page cache. `None` where nothing can be read back: a pipe, memory. A file system in memory has
+    /// nothing but its pages; what it gives is read as it is.
+    ///
+    /// # Errors
+    /// When the bytes cannot be brought to the disk. The sink can only be aborted then.
+    fn reread(&mut self) -> io::Result<Option<File>> {
+        Ok(None)
     }
 
     /// Makes everything durable and visible.

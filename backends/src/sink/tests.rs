@@ -385,3 +385,33 @@ fn faults_come_when_planned() {
     Box::new(sink).finish().unwrap_err();
     assert_eq!((log.events(), bytes.finished()), (vec![SinkEvent::FinishFailed], None));
 }
+
+/// What is read back comes from the disk: no page of it is in memory any more.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_read_back_comes_from_the_disk() {
+    use std::os::unix::fs::FileExt;
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = FileSink::create(&dir.path().join("a"), FileSinkOptions::default()).unwrap();
+    let bytes: Vec<u8> = (0..3 << 20).map(|at: u32| (at >> 7) as u8).collect();
+    sink.append(&[&bytes]).unwrap();
+    let file = sink.reread().unwrap().expect("a file can be read back");
+    let cached = |offset| {
+        let mut byte = [0];
+        let mut slices = [std::io::IoSliceMut::new(&mut byte)];
+        let flags = rustix::io::ReadWriteFlags::NOWAIT;
+        // Without waiting, only what is in memory can be had.
+        !matches!(rustix::io::preadv2(&file, &mut slices, offset, flags), Err(rustix::io::Errno::AGAIN))
+    };
+    if (0..3).all(|mib| cached(mib << 20)) {
+        eprintln!("not tested: the file system of the temporary folder keeps everything in memory");
+    } else {
+        assert!((0..3).all(|mib| !cached((mib << 20) + (512 << 10))));
+    }
+    let mut found = vec![0; bytes.len()];
+    file.read_exact_at(&mut found, 0).unwrap();
+    assert!(found == bytes);
+    drop(file);
+    Box::new(sink).finish().unwrap();
+    assert!(fs::read(dir.path().join("a")).unwrap() == bytes);
+}

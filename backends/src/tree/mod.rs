@@ -134,7 +134,13 @@ pub trait TreeWriter: Send + Sync {
     ///
     /// # Errors
     /// As [above](Self), and what the system says; devices take privileges.
-    fn special(&self, path: &[u8], kind: SpecialKind, device: (u32, u32), attributes: &Attributes<'_>) -> io::Result<()>;
+    fn special(
+        &self,
+        path: &[u8],
+        kind: SpecialKind,
+        device: (u32, u32),
+        attributes: &Attributes<'_>,
+    ) -> io::Result<()>;
 
     /// Gives a folder its final metadata; the empty path is the destination itself. To be called when everything
     /// in it is done, its folders included: the permissions may forbid what would come after, and everything made in

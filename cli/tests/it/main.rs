@@ -6,6 +6,7 @@ mod arguments;
 mod calls;
 mod damage;
 mod exit_codes;
+mod faithful;
 mod inputs;
 mod listing;
 mod pipes;

@@ -37,6 +37,25 @@ pub fn span(bytes: &[u8], offset: u64, size: u64) -> Span {
     }
 }
 
+/// Zeros that a thread hashes at once, bytes: some milliseconds of work, a multiple of [`LEAF`].
+const STRIPE: u64 = 64 << 20;
+
+/// Hashes zeros from each place to the other, each stripe on a thread of its own but for the first.
+fn hash_stripes(stripes: &[(u64, u64)]) -> Vec<Part> {
+    let hash = |&(start, end): &(u64, u64)| zeros(end - start, start);
+    std::thread::scope(|scope| {
+        let spawn = |stripe| std::thread::Builder::new().spawn_scoped(scope, move || hash(stripe));
+        let others: Vec<_> = stripes.iter().skip(1).map(|stripe| (stripe, spawn(stripe))).collect();
+        let mut parts: Vec<Part> = stripes.first().map(hash).into_iter().collect();
+        // A thread that the system refuses is done without.
+        parts.extend(others.into_iter().map(|(stripe, thread)| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => hash(stripe),
+        }));
+        parts
+    })
+}
+
 /// Where the whole leaves of `len` bytes at `offset` begin and end, counted from `offset`. The last leaf of a file is whole
 /// however short it is.
 fn cut(offset: u64, len: u64, size: u64) -> (u64, u64) {
@@ -83,12 +102,26 @@ impl Splicer {
 
     /// Takes in the next `len` bytes, which are zeros.
     pub fn push_zeros(&mut self, len: u64) {
-        const ZEROS: [u8; LEAF as usize] = [0; LEAF as usize];
+        self.push_zeros_with(len, 1);
+    }
+
+    /// The same; a long run is hashed by so many threads at once, this one among them. There is no shorter way: every leaf is
+    /// hashed with its place in the file, so no two of them have the same value.
+    pub fn push_zeros_with(&mut self, len: u64, threads: usize) {
+        const BYTES: [u8; LEAF as usize] = [0; LEAF as usize];
         let offset = self.len();
         let (head, rest) = cut(offset, len, self.size);
-        self.fill(&ZEROS[..head as usize]);
-        self.joiner.push(zeros(rest - head, offset + head));
-        self.fill(&ZEROS[..(len - rest) as usize]);
+        self.fill(&BYTES[..head as usize]);
+        let (mut at, end) = (offset + head, offset + rest);
+        while threads > 1 && end - at > STRIPE {
+            // The last stripe may be the file's end, and shorter.
+            let ends = (0..threads as u64).map(|n| (at + n * STRIPE, (at + (n + 1) * STRIPE).min(end)));
+            let stripes: Vec<(u64, u64)> = ends.filter(|(start, end)| start < end).collect();
+            hash_stripes(&stripes).into_iter().for_each(|part| self.joiner.push(part));
+            at = stripes.last().map_or(end, |&(_, end)| end);
+        }
+        self.joiner.push(zeros(end - at, at));
+        self.fill(&BYTES[..(len - rest) as usize]);
     }
 
     /// Takes in bytes of a leaf that is not whole; never more than it lacks.
@@ -168,6 +201,23 @@ mod tests {
         }
         let span = span(&whole[100..3000], 100, 5000);
         assert_eq!((span.head.len(), span.tail.len()), (924, 3000 - 2048));
+    }
+
+    #[test]
+    fn several_threads_hash_the_same_zeros() {
+        for len in [STRIPE, STRIPE + 1, 3 * STRIPE - 5, 2 * STRIPE + LEAF] {
+            for (before, behind) in [(0, 0), (7, 9), (LEAF as usize, 0)] {
+                let size = before as u64 + len + behind as u64;
+                let digest = |threads| {
+                    let mut splicer = Splicer::new(size);
+                    splicer.push(span(&bytes(before), 0, size));
+                    splicer.push_zeros_with(len, threads);
+                    splicer.push(span(&bytes(behind), before as u64 + len, size));
+                    splicer.finish()
+                };
+                assert_eq!(digest(3), digest(1), "{before}, {len}, {behind}");
+            }
+        }
     }
 
     proptest! {

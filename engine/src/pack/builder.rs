@@ -30,6 +30,7 @@ impl Packer {
             xattrs: XattrChoice::ALL,
             force: false,
             sync: true,
+            verify: false,
             stats: true,
             control: Control::default(),
         }
@@ -215,6 +216,14 @@ impl Packer {
     #[must_use]
     pub fn sync(mut self, yes: bool) -> Self {
         self.sync = yes;
+        self
+    }
+
+    /// Reads the archive back from the disk before it gets its name, and proves every byte of it. Takes a target that can
+    /// be read back: a file.
+    #[must_use]
+    pub fn verify(mut self, yes: bool) -> Self {
+        self.verify = yes;
         self
     }
 

@@ -20,7 +20,7 @@ use crate::digest::{self, Digest, Span, Splicer};
 use crate::entry::Hole;
 
 /// How many zeros of a hole are hashed between two looks at the cancel flag, bytes.
-const HOLE_STEP: u64 = 64 << 20;
+const HOLE_STEP: u64 = 1 << 30;
 
 /// What became of the files so far.
 #[derive(Debug, Default)]
@@ -54,6 +54,8 @@ pub(super) struct Files {
     wanted: Arc<Wanted>,
     tree: Option<Arc<dyn TreeWriter>>,
     policy: Policy,
+    /// How many hash a long hole.
+    threads: usize,
     building: Vec<Mutex<Building>>,
     losses: Mutex<Losses>,
     cancel: Cancel,
@@ -66,10 +68,11 @@ impl Files {
         wanted: Arc<Wanted>,
         tree: Option<Arc<dyn TreeWriter>>,
         policy: Policy,
+        threads: usize,
         cancel: Cancel,
     ) -> Self {
         let building = wanted.large().iter().map(|_| Mutex::default()).collect();
-        Self { wanted, tree, policy, building, losses: Mutex::default(), cancel, done: AtomicU64::new(0) }
+        Self { wanted, tree, policy, threads, building, losses: Mutex::default(), cancel, done: AtomicU64::new(0) }
     }
 
     /// Those of these files that have no extent: nothing will be delivered for them.
@@ -201,7 +204,7 @@ impl Files {
         drop(building);
         self.done.fetch_add(1, Ordering::Relaxed);
         // When it is cancelled here, the run fails as a whole.
-        let Some(found) = splice(splicer, large, spans, &self.cancel) else { return };
+        let Some(found) = splice(splicer, large, spans, self.threads, &self.cancel) else { return };
         if found != target.digest {
             drop(writer);
             self.lose_alone(file, &mismatch(target, &found));
@@ -287,30 +290,36 @@ impl Building {
 
 /// The digest of a large file from what was spliced of it, the spans that still wait, and its holes; `None` when it was
 /// cancelled: holes take time to hash and no room in an archive, so there may be any number of bytes of them.
-fn splice(mut splicer: Splicer, large: &LargeTarget, spans: BTreeMap<u32, Span>, cancel: &Cancel) -> Option<Digest> {
+fn splice(
+    mut splicer: Splicer,
+    large: &LargeTarget,
+    spans: BTreeMap<u32, Span>,
+    threads: usize,
+    cancel: &Cancel,
+) -> Option<Digest> {
     let spliced = splicer.len();
     let mut holes = large.holes.iter().skip_while(|hole| hole.offset < spliced).peekable();
     for (part, span) in spans {
         let (offset, _) = large.parts[part as usize];
         while let Some(hole) = holes.next_if(|hole| hole.offset < offset) {
-            splice_hole(&mut splicer, hole, cancel)?;
+            splice_hole(&mut splicer, hole, threads, cancel)?;
         }
         splicer.push(span);
     }
     for hole in holes {
-        splice_hole(&mut splicer, hole, cancel)?;
+        splice_hole(&mut splicer, hole, threads, cancel)?;
     }
     Some(splicer.finish())
 }
 
-fn splice_hole(splicer: &mut Splicer, hole: &Hole, cancel: &Cancel) -> Option<()> {
+fn splice_hole(splicer: &mut Splicer, hole: &Hole, threads: usize, cancel: &Cancel) -> Option<()> {
     let mut done = 0;
     while done < hole.len {
         if cancel.is_cancelled() {
             return None;
         }
         let len = HOLE_STEP.min(hole.len - done);
-        splicer.push_zeros(len);
+        splicer.push_zeros_with(len, threads);
         done += len;
     }
     Some(())

@@ -184,7 +184,7 @@ pub fn run(job: &Job<'_>) -> Result<Outcome, RestoreError> {
     let buffers = 2 * threads + 1;
     let shared = Shared {
         wanted: Arc::clone(&job.wanted),
-        files: Files::new(Arc::clone(&job.wanted), job.tree.clone(), job.policy, job.control.cancel.clone()),
+        files: Files::new(Arc::clone(&job.wanted), job.tree.clone(), job.policy, threads, job.control.cancel.clone()),
         archive_id: job.index.archive_id(),
         all_frames: job.all_frames,
         deliver: if job.tree.is_some() { Step::Write } else { Step::Prove },

@@ -84,7 +84,11 @@ impl Transform {
         loop {
             rest = rest.trim_start_matches(';');
             if rest.is_empty() {
-                return if self.0.is_empty() { Err(wrong("no expression: expected s/pattern/replacement/")) } else { Ok(()) };
+                return if self.0.is_empty() {
+                    Err(wrong("no expression: expected s/pattern/replacement/"))
+                } else {
+                    Ok(())
+                };
             }
             let mut chars = rest.chars();
             let delimiter = match (chars.next(), chars.next()) {

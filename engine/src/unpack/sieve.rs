@@ -205,7 +205,9 @@ mod tests {
 
     #[test]
     fn without_its_list_a_file_is_not_opened_to_its_group() {
-        let list = [2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 6, 0, 255, 255, 255, 255];
+        let list = [
+            2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 6, 0, 255, 255, 255, 255,
+        ];
         let acl = [xattr("system.posix_acl_access", &list)];
         let row = Row { mode: 0o664, xattrs: &acl, ..Row::new(b"a", Kind::File) };
         let without = Mesh { xattrs: XattrChoice { acls: false, ..XattrChoice::ALL }, ..mesh() };

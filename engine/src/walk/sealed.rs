@@ -66,7 +66,8 @@ impl Sealed {
         };
         let below = listing.below.iter().map(entered).collect();
         let attributed = listing.items.iter().filter(|item| item.mode & ATTRIBUTED != 0);
-        let xattrs = attributed.map(|item| listing.xattrs(item).map_or_else(|| Arc::new([]) as _, Arc::clone)).collect();
+        let xattrs =
+            attributed.map(|item| listing.xattrs(item).map_or_else(|| Arc::new([]) as _, Arc::clone)).collect();
         Self { start, end: store.len(), extras: listing.extras, xattrs, below, names }
     }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::Stat;
 
+use super::attributes::Asker;
 use super::error::{Problem, What};
 use super::exclude::Exclude;
 use super::inputs::{Root, Roots};
@@ -19,7 +20,6 @@ use super::names::{Names, Reader};
 use super::queue::{Queue, Task};
 use super::sealed::Sealed;
 use super::{LeftOut, WalkOptions, inspect, open};
-use super::attributes::Asker;
 use crate::entry::{Kind, Xattr};
 use crate::limits;
 

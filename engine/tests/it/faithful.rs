@@ -199,11 +199,15 @@ fn names_change_on_the_way_and_links_with_them() {
     let place = Place::new(plan.finish());
     let archive = open(pack(&place.packer()).0);
     let dest = place.beside("copy");
-    let unpacker = Unpacker::new(&archive).strip_components(1).transform(transform("s,^src/a,src/new/deep,;s,^a/,new/deep/,R"));
+    let unpacker =
+        Unpacker::new(&archive).strip_components(1).transform(transform("s,^src/a,src/new/deep,;s,^a/,new/deep/,R"));
     let report = unpacker.unpack(&dest).unwrap();
     assert_eq!(report.warnings, []);
     let read = |path: &str| std::fs::read_to_string(dest.join(path)).unwrap();
-    assert_eq!((read("new/deep/one"), read("b/two"), read("b/zero"), read("l")), ("1".into(), "2".into(), "1".into(), "1".into()));
+    assert_eq!(
+        (read("new/deep/one"), read("b/two"), read("b/zero"), read("l")),
+        ("1".into(), "2".into(), "1".into(), "1".into())
+    );
     use std::os::unix::fs::MetadataExt;
     let stat = |path: &str| std::fs::metadata(dest.join(path)).unwrap();
     assert_eq!(stat("new/deep/one").ino(), stat("b/zero").ino());

@@ -1,5 +1,6 @@
 //! Tests of the engine from outside, in one binary.
 
+mod against;
 mod changes;
 mod damage;
 mod damage_real;

@@ -216,8 +216,8 @@ fn value_of(path: impl AsRef<Path>, name: &str) -> Option<Vec<u8>> {
 
 /// Version 2, then tag, permissions and number of the owner, one more user, the group, the mask, and all others.
 const ACL: &[u8] = &[
-    2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 57, 48, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 4, 0, 255,
-    255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
+    2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 57, 48, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 4, 0,
+    255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
 ];
 /// `cap_net_raw=ep`, version 2.
 const CAPABILITY: &[u8] = &[1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
