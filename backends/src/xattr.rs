@@ -4,7 +4,7 @@
 //! know: which of them are wanted.
 //!
 //! Since Linux 6.13 there are calls that take folder and name (`listxattrat`, `getxattrat`); before, the way leads through
-//! `/proc/self/fd`, which takes the kernel longer. Which of the two works is found out once. No call follows a
+//! `/proc/self/fd`, with more names to look up. Which of the two works is found out once. No call follows a
 //! link unless it is asked to.
 
 #[cfg(target_os = "linux")]

@@ -41,10 +41,16 @@ Examples:
       Leave things out: object files anywhere, what is called target, and every line of a file.
   carrack pack src -o - | ssh host 'cat > src.crk'
       To standard output.
+  carrack pack src -o src.crk --verify
+      Read the archive back from the disk, and prove every byte, before it gets its name.
   carrack pack src -o src.crk --io uring --stats
       Insist on io_uring, and show how long each stage took and what the run waited for.
   carrack pack src -o src.crk --stats-out times
       All percentiles: times/pack.stages.json, and times/pack.hlog for viewers of HdrHistogram logs.
+
+Extended attributes, access control lists and capabilities are stored too; labels of security modules (SELinux,
+Smack, IMA, EVM) are not, as they say what this machine thinks of a file: how many there are is told, and --selinux
+stores those of SELinux.
 
 The bytes of an archive depend on what is packed and on --codec, --level, --filter, --block-size, --dedup,
 --chunk-size, --order and --dict. --io, --readers, --direct, --slots, --slot-size, --threads and --memory-limit change how fast it is made,
@@ -71,12 +77,21 @@ Examples:
       What matches a pattern. Quote it, so that the shell leaves it alone.
   carrack unpack backup.crk -C / --force --same-owner
       Over what is there, with the owners that were packed (as root).
+  carrack unpack project-1.2.crk -C project --strip-components 1
+      Without the folder on top.
+  carrack unpack src.crk -C out --transform 's,^docs/,manual/,;s/\\.markdown$/.md/'
+      Under other names: expressions of sed, as GNU tar takes them (basic; with the flag x extended).
   carrack unpack src.crk -C restored --stats --stats-out times
       Show how long each stage took, and write times/unpack.stages.json and times/unpack.hlog.
 
 Patterns: * and ? stay within one name, ** crosses folders, [a-z] and {a,b} choose. A pattern without a slash is
 compared with the last name of each path, one with a slash with the whole path.
-What is named in an argument and is not in the archive is an error. Nothing outside the destination is ever touched.";
+What is named in an argument and is not in the archive is an error. Nothing outside the destination is ever touched.
+
+As with tar, root restores owners (by name where this machine knows it), exact permissions, access control lists,
+capabilities and all attributes; others get files of their own, permissions that the umask leaves, and attributes
+user.*. What the archive has and this leaves away, or the system refuses, is said once a kind with the number of
+entries, and the exit code is 1, unless a flag asked for it (--no-same-permissions, --no-acls, --no-xattrs).";
 
 /// `carrack list --help`.
 pub(crate) const LIST: &str = "\
@@ -109,6 +124,8 @@ pub(crate) const VERIFY: &str = "\
 Examples:
   carrack verify src.crk && echo intact
       Read and decode everything, and compare every digest and checksum.
+  carrack verify src.crk --against src
+      Then compare it with the tree: contents by digest, modes, owners, times, links, attributes. Differences: exit 1.
   carrack verify --stats src.crk
       And show how long each stage took and what the run waited for.
   carrack verify --stats-out times src.crk

@@ -110,11 +110,14 @@ fn walk_tree(dir: &Path, options: &AgainstOptions) -> Result<(Entries, Vec<Diffe
         let what = format!("{}: expected a folder to compare with", dir.display());
         return Err(Error::new(ErrorKind::Usage, what));
     }
-    let unread = |problem: walk::Problem| Difference {
-        path: problem.path.clone(),
-        what: What::Unreadable(problem.what.to_string()),
+    // What could not be stored as it is shows beside the archive like anything else.
+    let is_known = |what: &walk::What| matches!(what, walk::What::LinkedOdd(_) | walk::What::Time { kept: true, .. });
+    let problems = walked.problems.into_iter().filter(|problem| !is_known(&problem.what));
+    let unread = |problem: walk::Problem| {
+        let what = What::Unreadable(problem.what.to_string());
+        Difference { path: problem.path, what }
     };
-    Ok((walked.entries, walked.problems.into_iter().map(unread).collect()))
+    Ok((walked.entries, problems.map(unread).collect()))
 }
 
 fn report(options: &AgainstOptions, stage: Stage, (bytes, bytes_total): (u64, u64), (entries, total): (u64, u64)) {

@@ -21,6 +21,10 @@ const REQUIRED: &str = "CARRACK_REQUIRE_STRACE";
 /// descriptor before it is closed, which the standard library takes in builds with debug assertions only.
 const ASIDE: [&str; 3] = ["futex", "sched_yield", "fcntl"];
 
+/// The question for extended attributes, by every name that a kernel and an strace have for it: one more call an entry, which
+/// `--no-xattrs --no-acls` saves. It has a test of its own. An strace that does not know the call leaves it out of its table.
+const ATTRIBUTES: [&str; 3] = ["listxattrat", "syscall_0x1d1", "llistxattr"];
+
 /// Whether strace is there and may look at processes.
 fn has_strace() -> bool {
     let probe = Command::new("strace").args(["-f", "-c", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
@@ -48,19 +52,24 @@ fn tree(files: usize) -> Place {
 
 /// Packs, and counts the system calls of the whole run by name.
 fn calls(place: &Place, io: &str) -> BTreeMap<String, f64> {
+    traced(place, &["-c"], &["--io", io]);
+    counted(&place.path("calls"))
+}
+
+/// Packs under strace with these flags of both; what strace writes is in `calls`.
+fn traced(place: &Place, flags: &[&str], packing: &[&str]) {
     let (carrack, summary) = (carrack(), place.path("calls"));
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-c", "-o"]).arg(&summary).arg(carrack.get_program());
+    strace.arg("-f").args(flags).arg("-o").arg(&summary).arg(carrack.get_program());
     for (name, value) in carrack.get_envs() {
         match value {
             Some(value) => strace.env(name, value),
             None => strace.env_remove(name),
         };
     }
-    strace.args(["pack", "src", "-o", "a.crk", "--force", "--quiet", "--no-tune", "--threads", "2", "--io", io]);
+    strace.args(["pack", "src", "-o", "a.crk", "--force", "--quiet", "--no-tune", "--threads", "2"]).args(packing);
     let output = strace.current_dir(place.path("")).stdin(Stdio::null()).output().expect("strace runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    counted(&summary)
 }
 
 /// The table that strace writes: share, seconds, microseconds a call, calls, perhaps errors, name.
@@ -82,7 +91,7 @@ fn each(io: &str) -> BTreeMap<String, f64> {
     let more = |(name, count): (&String, &f64)| {
         (name.clone(), (count - few.get(name).copied().unwrap_or_default()) / FILES as f64)
     };
-    many.iter().map(more).collect()
+    many.iter().filter(|(name, _)| !ATTRIBUTES.contains(&name.as_str())).map(more).collect()
 }
 
 fn sum<'a>(each: impl IntoIterator<Item = (&'a String, &'a f64)>) -> f64 {
@@ -120,4 +129,25 @@ fn a_small_file_takes_six_calls_through_plain_reads_waits_aside() {
         let calls = sum(each.iter().filter(|(name, _)| !ASIDE.contains(&name.as_str())));
         assert!(calls <= 6.1, "{io}: {calls:.3} calls a file: {each:.3?}");
     }
+}
+
+/// How often an entry was asked for its attributes.
+fn questions(place: &Place, packing: &[&str]) -> usize {
+    traced(place, &[], packing);
+    let trace = fs::read_to_string(place.path("calls")).unwrap();
+    // What another thread interrupts is told in two lines, of which the first has the bracket.
+    trace.lines().filter(|line| ATTRIBUTES.iter().any(|name| line.contains(&format!("{name}(")))).count()
+}
+
+#[test]
+fn attributes_cost_one_call_an_entry_and_none_where_they_are_not_wanted() {
+    if !has_strace() {
+        return;
+    }
+    let place = tree(FILES / 3);
+    assert_eq!(questions(&place, &["--no-xattrs", "--no-acls"]), 0);
+    let entries = FILES / 3 + FOLDERS + 1;
+    let asked = questions(&place, &[]);
+    // Where the file system knows no attributes, it is asked once a thread.
+    assert!(asked >= 1 && asked <= entries, "{asked} questions for {entries} entries");
 }

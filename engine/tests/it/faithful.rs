@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use carrack_engine::against::AgainstOptions;
 use carrack_engine::dedup::PIECE_MEAN_MIN;
-use carrack_engine::entry::{Kind, XattrChoice};
+use carrack_engine::digest::Digest;
+use carrack_engine::entry::{Extent, Kind, Xattr, XattrChoice};
 use carrack_engine::pack::{Dedup, Packer};
 use carrack_engine::plan::Order;
 use carrack_engine::unpack::{Transform, Unpacker};
@@ -15,8 +17,10 @@ use carrack_fixtures::tree::Builder;
 use proptest::prelude::*;
 use rustix::fs::XattrFlags;
 
+use crate::hostile::archive_of;
 use crate::salvage::assert_salvageable;
-use crate::support::{Place, TIME, names_in, noise, open, pack, rows, unpack_clean, verify_clean};
+use crate::support::{Place, TIME, names_in, noise, open, pack, rows, try_open, unpack_clean, verify_clean};
+use crate::synthetic::Owned;
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -149,7 +153,10 @@ fn further_names_of_what_is_no_file_are_said() {
     let (bytes, report) = pack(&place.packer());
     let said: Vec<_> = report.warnings.iter().map(ToString::to_string).collect();
     assert!(said.len() == 2 && said[0].starts_with("p: is one of 2 names"), "{said:?}");
-    assert_eq!(open(bytes).len(), 4);
+    let archive = open(bytes);
+    assert_eq!(archive.len(), 4);
+    let beside = archive.against(&place.tree, &AgainstOptions::default()).unwrap();
+    assert_eq!(beside.differences, [], "each of them is there");
 }
 
 #[test]
@@ -229,4 +236,39 @@ fn what_collides_or_leads_nowhere_is_named_and_the_rest_is_there() {
     let read = |path: &str| std::fs::read_to_string(dest.join(path)).unwrap();
     assert_eq!((read("a/f"), read("a/g")), ("a/f".to_owned(), "b/g".to_owned()));
     assert!(!place.beside("out").exists());
+}
+
+/// Attributes as no system made them: each is refused or left away, the file is there all the same.
+#[test]
+fn attributes_of_strangers_do_no_harm() {
+    let xattr = |name: &[u8], len| Xattr { name: name.to_vec(), value: vec![b'v'; len] };
+    let long = [b"user.".as_slice(), &[b'n'; 300]].concat();
+    let xattrs = vec![
+        xattr(b"nonsense", 0),
+        xattr(b"security.capability", 3),
+        xattr(b"security.ima", 20),
+        xattr(b"security.selinux", 20),
+        xattr(b"system.posix_acl_access", 9),
+        xattr(b"user.", 1),
+        xattr(b"user.big", 100_000),
+        xattr(&long, 1),
+        xattr(b"\xff\n", 3),
+    ];
+    let file = |path: &[u8]| {
+        let extents = vec![Extent { block: 0, offset: 0, len: 4 }];
+        let digest = Some(Digest::of(b"xxxx"));
+        Owned { size: 4, mode: 0o4755, digest, extents, xattrs: xattrs.clone(), ..Owned::new(path, Kind::File) }
+    };
+    let folder = Owned { mode: 0o755, xattrs: xattrs.clone(), ..Owned::new(b"d", Kind::Dir) };
+    let archive = try_open(archive_of(&[file(b"a"), file(b"b"), folder, file(b"d/c")])).unwrap();
+    for exact in [false, true] {
+        let dest = tempfile::tempdir().unwrap();
+        let unpacker = Unpacker::new(&archive).same_owner(exact && is_root()).same_permissions(exact);
+        let report = unpacker.selinux(exact).unpack(dest.path()).unwrap();
+        assert_eq!((report.files, report.lost.len(), report.damage.len()), (3, 0, 0));
+        // Kinds of attributes and reasons, not attributes, however many there are.
+        assert!((1..14).contains(&report.warnings.len()), "{:#?}", report.warnings);
+        assert_eq!(std::fs::read(dest.path().join("d/c")).unwrap(), b"xxxx");
+        assert_eq!(value(&dest.path().join("a"), "security.ima"), None);
+    }
 }

@@ -46,7 +46,7 @@ fn hardlink(path: &[u8], row: u32) -> Owned {
 }
 
 /// An archive of these rows, which are sound each alone.
-fn archive_of(rows: &[Owned]) -> Vec<u8> {
+pub(crate) fn archive_of(rows: &[Owned]) -> Vec<u8> {
     archive_with(encoded(rows))
 }
 
