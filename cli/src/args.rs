@@ -57,6 +57,7 @@ pub(crate) enum Command {
     List(ListArgs),
     Cat(CatArgs),
     Verify(VerifyArgs),
+    Salvage(SalvageArgs),
     Info(InfoArgs),
     Estimate(EstimateArgs),
     Tune(TuneArgs),
@@ -216,6 +217,27 @@ pub(crate) struct PackArgs {
 
     #[command(flatten)]
     pub(crate) stats: StatsArgs,
+}
+
+/// Get back what is left of a broken archive
+#[derive(Debug, clap::Args)]
+#[command(after_help = help::SALVAGE)]
+pub(crate) struct SalvageArgs {
+    /// What is left of an archive
+    #[arg(value_name = "BROKEN", value_hint = ValueHint::FilePath)]
+    pub(crate) archive: PathBuf,
+
+    /// Write what is left as a new archive
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Unpack what is left into this folder
+    #[arg(short = 'C', long = "directory", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Replace the new archive if there is one, and files in the folder
+    #[arg(short, long)]
+    pub(crate) force: bool,
 }
 
 /// What is told of how long each stage took.

@@ -133,6 +133,19 @@ Examples:
 
 Each damage is told with its place, what was expected and what was found, and so is each path that it costs.";
 
+/// `carrack salvage --help`.
+pub(crate) const SALVAGE: &str = "\
+Examples:
+  carrack salvage broken.crk
+      Say what could be had of it, and write nothing.
+  carrack salvage broken.crk -o rest.crk
+      A new archive of every entry whose contents are all there, with a new index.
+  carrack salvage broken.crk -C rest
+      The same entries as files.
+
+It needs neither the beginning nor the end of the archive: frames are searched byte by byte, and each is proved by its digest. What is
+lost is told by name where its name is known. Exit code 3 while anything is damaged.";
+
 /// `carrack info --help`.
 pub(crate) const INFO: &str = "\
 Examples:

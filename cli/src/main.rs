@@ -59,6 +59,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Error> {
         Command::List(args) => cmd::list::run(&args, ui),
         Command::Cat(args) => cmd::cat::run(&args, ui),
         Command::Verify(args) => cmd::verify::run(&args, ui),
+        Command::Salvage(args) => cmd::salvage::run(&args, ui),
         Command::Info(args) => cmd::info::run(&args, ui),
         Command::Estimate(args) => cmd::estimate::run(&args, ui),
         Command::Tune(args) => tune::run(&args, ui),

@@ -60,7 +60,7 @@ impl Bar {
 fn template(stage: Stage) -> &'static str {
     match stage {
         Stage::Walk | Stage::Scan | Stage::Train => COUNTING,
-        Stage::Pack | Stage::Unpack | Stage::Verify => MEASURING,
+        Stage::Pack | Stage::Unpack | Stage::Verify | Stage::Salvage => MEASURING,
         Stage::Finish => CLOSING,
     }
 }
@@ -93,6 +93,7 @@ fn message(progress: &Progress) -> String {
         Stage::Unpack | Stage::Verify if progress.entries_total > 0 => {
             format!("{} of {} entries", progress.entries, progress.entries_total)
         }
+        Stage::Salvage => "looking for frames".to_owned(),
         Stage::Unpack | Stage::Verify => format!("{} entries", progress.entries),
     }
 }
@@ -101,8 +102,16 @@ fn message(progress: &Progress) -> String {
 mod tests {
     use super::*;
 
-    const STAGES: [Stage; 7] =
-        [Stage::Walk, Stage::Scan, Stage::Train, Stage::Pack, Stage::Finish, Stage::Unpack, Stage::Verify];
+    const STAGES: [Stage; 8] = [
+        Stage::Walk,
+        Stage::Scan,
+        Stage::Train,
+        Stage::Pack,
+        Stage::Finish,
+        Stage::Unpack,
+        Stage::Verify,
+        Stage::Salvage,
+    ];
 
     #[test]
     fn every_template_is_one() {

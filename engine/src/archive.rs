@@ -462,7 +462,8 @@ impl BlockReader {
         if end > block.raw_len as usize {
             return Err(archive.damaged(&format!("block {seq} ends before byte {end}")));
         }
-        let dictionary = archive.dictionaries.of(&block, &*archive.source, &archive.index);
+        let (source, id) = (&*archive.source, archive.index.archive_id());
+        let dictionary = archive.dictionaries.of(&block, source, id, &|seq| archive.index.block(source, seq));
         let dictionary = dictionary.map_err(|error| archive.frame_error(seq, error))?;
         self.frame.read(&*archive.source, &block).map_err(|error| archive.frame_error(seq, error))?;
         let proved =

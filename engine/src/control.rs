@@ -21,6 +21,8 @@ pub enum Stage {
     Unpack,
     /// Decoding and checking.
     Verify,
+    /// Looking for what is left of an archive.
+    Salvage,
 }
 
 impl fmt::Display for Stage {
@@ -33,6 +35,7 @@ impl fmt::Display for Stage {
             Stage::Finish => "finish",
             Stage::Unpack => "unpack",
             Stage::Verify => "verify",
+            Stage::Salvage => "salvage",
         })
     }
 }

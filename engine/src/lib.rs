@@ -31,6 +31,7 @@ pub mod error;
 pub mod estimate;
 pub mod pack;
 pub mod profile;
+pub mod salvage;
 pub mod select;
 pub mod unpack;
 pub mod verify;

@@ -7,6 +7,7 @@ pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod pack;
+pub(crate) mod salvage;
 pub(crate) mod unpack;
 pub(crate) mod verify;
 

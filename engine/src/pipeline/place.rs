@@ -20,7 +20,7 @@ use super::rows::{Body, Rows};
 use crate::dedup;
 use crate::digest::{Digest, Joiner, Part};
 use crate::entry::Extent;
-use crate::plan::{BlockFiller, ChunkKind, Tally};
+use crate::plan::{BlockFiller, Chunk, ChunkKind, Tally};
 
 /// A directory longer than this many bytes is stored even though its block is not full: it bounds the memory of trees
 /// with very many entries that have no contents.
@@ -198,6 +198,10 @@ impl Placer {
         let row = chunk.row();
         if chunk.is_first() {
             self.rows_before(row, Some((&mut *region, at)));
+        }
+        self.make_room(chunk, &content, got, hashes);
+        if chunk.is_first() {
+            // Behind the seal, if there was one: the record of a file stands with its first bytes, so that they are lost together.
             self.rows.begin(row);
         }
         self.bytes += u64::from(chunk.len());
@@ -271,8 +275,6 @@ impl Placer {
         extents.clear();
         if pieces.is_empty() {
             extents.push(self.keep(key, len, region, at));
-        } else {
-            self.make_room(pieces);
         }
         for piece in pieces {
             let extent = self.keep(&piece.key, piece.len, region, at);
@@ -292,10 +294,24 @@ impl Placer {
         extents
     }
 
-    /// Seals the open block when what is new of these pieces does not fit: so the new bytes of a chunk lie in one block.
-    fn make_room(&mut self, pieces: &[Piece]) {
-        let is_new = |piece: &&Piece| self.known.as_ref().is_none_or(|known| !known.contains(&piece.key, piece.len));
-        let new = pieces.iter().filter(is_new).map(|piece| piece.len).sum();
+    /// Seals the open block when what is new of a chunk, of which so many bytes were read, does not fit: so its new bytes lie in one
+    /// block.
+    fn make_room(&mut self, chunk: Chunk, content: &Content, len: u32, hashes: &Hashes<'_>) {
+        if chunk.kind() == ChunkKind::Hole || self.filler.fits(len) {
+            return;
+        }
+        let new = |key: &Digest, len: u32| match &self.known {
+            Some(known) if known.contains(key, len) => 0,
+            _ => len,
+        };
+        let new: u32 = match content {
+            Content::Nothing => 0,
+            Content::Whole(digest, 0) => new(digest, len),
+            Content::Part(0) => hashes.parts.as_slice().first().map_or(0, |part| new(&part.key(), len)),
+            &Content::Whole(_, pieces) | &Content::Part(pieces) => {
+                hashes.pieces[..pieces as usize].iter().map(|piece| new(&piece.key, piece.len)).sum()
+            }
+        };
         if !self.filler.fits(new) {
             let raw_len = self.filler.close();
             self.seal(raw_len);

@@ -10,8 +10,9 @@ use super::frames::{FrameBytes, FrameError};
 use crate::codec::{Decoder, DecoderDictionary};
 use crate::container::error::ContainerError;
 use crate::container::frame::FrameKind;
+use crate::container::id::ArchiveId;
 use crate::container::source::Source;
-use crate::index::{BlockRow, Index};
+use crate::index::BlockRow;
 
 /// How many dictionaries are kept: twice as many as writers make. Each takes at most
 /// [`DICTIONARY_LEN_MAX`](crate::limits::DICTIONARY_LEN_MAX) bytes and some 30 KB.
@@ -22,7 +23,7 @@ pub const KEPT: usize = 16;
 pub struct Dictionaries(Mutex<VecDeque<(u64, Arc<DecoderDictionary>)>>);
 
 impl Dictionaries {
-    /// The dictionary that a block needs, if it needs one.
+    /// The dictionary that a block needs, if it needs one. `row` tells where a frame stands.
     ///
     /// # Errors
     /// What is wrong with the dictionary's frame, or with what stands in it.
@@ -30,7 +31,8 @@ impl Dictionaries {
         &self,
         block: &BlockRow,
         source: &dyn Source,
-        index: &Index,
+        archive_id: ArchiveId,
+        row: &dyn Fn(u64) -> Result<BlockRow, ContainerError>,
     ) -> Result<Option<Arc<DecoderDictionary>>, FrameError> {
         let Some(seq) = block.dictionary else { return Ok(None) };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +40,8 @@ impl Dictionaries {
             return Ok(Some(Arc::clone(dictionary)));
         }
         // Read under the lock: who else waits for it needs it too, as a rule.
-        let dictionary = Arc::new(read(seq, source, index).map_err(|error| FrameError::dictionary(seq, error))?);
+        let dictionary =
+            Arc::new(read(row(seq), source, archive_id).map_err(|error| FrameError::dictionary(seq, error))?);
         if kept.len() == KEPT {
             kept.pop_front();
         }
@@ -47,15 +50,19 @@ impl Dictionaries {
     }
 }
 
-fn read(seq: u64, source: &dyn Source, index: &Index) -> Result<DecoderDictionary, FrameError> {
-    let row = index.block(source, seq).map_err(FrameError::Container)?;
+fn read(
+    row: Result<BlockRow, ContainerError>,
+    source: &dyn Source,
+    archive_id: ArchiveId,
+) -> Result<DecoderDictionary, FrameError> {
+    let row = row.map_err(FrameError::Container)?;
     if row.kind != FrameKind::Dictionary {
         let error = ContainerError::damaged("frame", row.offset, "a dictionary", row.kind.name());
         return Err(FrameError::Container(error));
     }
     let mut frame = FrameBytes::default();
     frame.read(source, &row)?;
-    let proved = frame.check(&row, index.archive_id())?;
+    let proved = frame.check(&row, archive_id)?;
     let (mut decoder, mut buffer) = (Decoder::new(), Vec::new());
     DecoderDictionary::new(proved.block(None, &mut decoder, &mut buffer)?).map_err(FrameError::Codec)
 }

@@ -309,7 +309,8 @@ fn dictionary(
         let error = ContainerError::damaged("frame", block.offset, "a block of contents", block.kind.name());
         return Err(FrameError::Container(error));
     }
-    dictionaries.of(block, &*job.source, &job.index)
+    let row = |seq| job.index.block(&*job.source, seq);
+    dictionaries.of(block, &*job.source, job.index.archive_id(), &row)
 }
 
 /// Reads one frame and gives it to the workers. A frame that is not all there is lost, which is no error here.

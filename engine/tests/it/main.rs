@@ -20,6 +20,7 @@ mod refusals;
 mod review;
 mod round_trip;
 mod salvage;
+mod salvaging;
 mod selection;
 mod shapes;
 mod stages;

@@ -1,0 +1,344 @@
+//! Salvages what is left of a broken archive.
+//!
+//! In: the bytes of what was an archive, whatever is missing of them. Out: a [`Salvaged`], an archive put together anew from the
+//! frames that are intact and a new index, which can be listed, unpacked, or written to a file as it is.
+//!
+//! 1. Frames are searched by their magic ([`scan`]); header checksum and digest prove each.
+//! 2. Rows come from the index where that is intact, else from the directories of the frames ([`rows`]).
+//! 3. What has all its blocks is decoded and hashed ([`hash`]): the digest of a row is proved where there was one, and made where there was none.
+//! 4. The new archive ([`pieced`]) has the frames as they were, at their own numbers, empty tables in place of those that are missing, and
+//!    a new tail.
+//!
+//! Memory: all rows and their paths, some 300 bytes each; a frame and some 32 MiB of decoded blocks a thread.
+
+mod hash;
+mod pieced;
+mod rows;
+mod scan;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread;
+
+use carrack_backends::sink::AppendSink;
+use serde_json::{Map, Value};
+
+use crate::archive::Archive;
+use crate::codec::Decoder;
+use crate::container::align;
+use crate::container::directory::DirectoryReader;
+use crate::container::frame::{CODEC_STORE, FrameHeader, FrameKind, digest_of};
+use crate::container::head::HEAD;
+use crate::container::id::ArchiveId;
+use crate::container::source::Source;
+use crate::control::{Control, Progress, Stage};
+use crate::entry::{Entry, Kind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::rules::check_row;
+use crate::index::{BlockRow, EntriesWriter, Index, IndexError, IndexWriter};
+use hash::Blocks;
+use pieced::Pieced;
+use rows::{Assembled, Records};
+
+/// Frames that may be missing between those that are left: each is replaced by one of 128 bytes.
+const MISSING_MAX: u64 = 1 << 20;
+/// Bytes that are copied at a time.
+const COPY: usize = 1 << 20;
+
+/// What was found and what was not.
+#[derive(Clone, Debug, Default)]
+pub struct SalvageReport {
+    /// Rows of the new archive.
+    pub entries: u64,
+    /// Files among them.
+    pub files: u64,
+    /// Bytes of content of these files.
+    pub bytes: u64,
+    /// Frames that are intact.
+    pub frames: u64,
+    /// Frames whose numbers are missing between those that are intact.
+    pub missing: u64,
+    /// Whether the index of the archive was intact: then everything that is lost has a name here.
+    pub has_index: bool,
+    /// Stretches of the broken archive that hold no intact frame, bytes; the head, the tables and the footer are among them.
+    pub gaps: Vec<Range<u64>>,
+    /// What is known to be lost: a path and the reason each.
+    pub lost: Vec<(Vec<u8>, String)>,
+    /// Folders whose own records are lost: they are there, with permissions 755.
+    pub made_up: Vec<Vec<u8>>,
+    /// Frames of other archives among the bytes, which were left alone.
+    pub foreign: u64,
+}
+
+impl SalvageReport {
+    /// Whether everything is there.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.has_index && self.missing == 0 && self.lost.is_empty() && self.made_up.is_empty()
+    }
+}
+
+/// What is left of an archive, as an archive.
+pub struct Salvaged {
+    /// The archive: list it, read from it, unpack it.
+    pub archive: Archive,
+    /// What was found and what was not.
+    pub report: SalvageReport,
+}
+
+/// What a scan found of one archive.
+#[derive(Default)]
+struct Found {
+    frames: BTreeMap<u64, BlockRow>,
+    records: Records,
+    bytes: u64,
+}
+
+/// Puts together what is left of an archive; `name` stands for it in errors.
+///
+/// # Errors
+/// [`ErrorKind::NotAnArchive`] when there is no frame at all; when the source cannot be read, or the run was cancelled.
+pub fn salvage(name: &str, source: Arc<dyn Source>, control: &Control) -> Result<Salvaged> {
+    let unreadable = |error: IndexError| Error::with(ErrorKind::Input, format!("{name} cannot be read"), error);
+    let (mut found, gaps) = scan(&*source, control).map_err(unreadable)?;
+    check(control)?;
+    let index = Index::open(&*source).ok();
+    let bytes: HashMap<ArchiveId, u64> = found.iter().map(|(id, found)| (*id, found.bytes)).collect();
+    let known = index.as_ref().map(Index::archive_id);
+    let Some(archive_id) = known.or_else(|| scan::largest(&bytes)) else {
+        return Err(Error::new(
+            ErrorKind::NotAnArchive,
+            format!("{name}: there is no intact part of an archive in it"),
+        ));
+    };
+    // None at all where the index alone is intact.
+    let Found { frames, records, .. } = found.remove(&archive_id).unwrap_or_default();
+    let index = index.filter(|index| index.archive_id() == archive_id);
+    let listed = index.as_ref().and_then(|index| rows_of(index, &*source));
+    let options = listed.as_ref().and(index.as_ref()).map(|index| index.manifest().options.clone());
+
+    let mut report = SalvageReport {
+        frames: frames.len() as u64,
+        has_index: listed.is_some(),
+        gaps,
+        foreign: found.values().map(|found| found.frames.len() as u64).sum(),
+        ..SalvageReport::default()
+    };
+    let expected = index.as_ref().filter(|_| listed.is_some()).map(Index::frames);
+    let end = expected.unwrap_or(0).max(frames.last_key_value().map_or(0, |(seq, _)| seq + 1));
+    report.missing = end - report.frames;
+    if report.missing > MISSING_MAX {
+        let text = format!(
+            "{name}: {} frames are missing between those that are left: more than {MISSING_MAX}",
+            report.missing
+        );
+        return Err(Error::new(ErrorKind::Damaged, text));
+    }
+    let mut assembled = Assembled::default();
+    let rows = match listed {
+        Some(rows) => Records::of_index(rows),
+        None => records.into_rows(&mut assembled.lost),
+    };
+    rows::assemble(rows, &frames, &mut assembled);
+    let blocks = Blocks { source: &*source, archive_id, rows: &frames };
+    let entries = proved(assembled, &blocks, control, &mut report).map_err(unreadable)?;
+    check(control)?;
+    let archive =
+        put_together(name, &source, archive_id, (&frames, end), (entries, options.unwrap_or_default()), &mut report)?;
+    report.lost.sort();
+    Ok(Salvaged { archive, report })
+}
+
+impl Salvaged {
+    /// Writes the archive. The sink gives it its name, or leaves nothing behind.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or the run was cancelled.
+    pub fn write(&self, mut sink: Box<dyn AppendSink>, control: &Control) -> Result<u64> {
+        let cannot = |error| Error::with(ErrorKind::Output, "cannot write the archive", error);
+        let source = self.archive.source();
+        let (mut buffer, mut at) = (vec![0; COPY], 0);
+        while at < source.len() {
+            check(control)?;
+            let len = (source.len() - at).min(COPY as u64) as usize;
+            let unreadable = |error| Error::with(ErrorKind::Input, "what is left cannot be read any more", error);
+            source.read("what is left of an archive", &mut buffer[..len], at).map_err(unreadable)?;
+            sink.append(&[&buffer[..len]]).map_err(cannot)?;
+            at += len as u64;
+        }
+        check(control)?;
+        sink.finish().map_err(|error| Error::with(ErrorKind::Output, "cannot finish the archive", error))?;
+        Ok(at)
+    }
+}
+
+fn check(control: &Control) -> Result<()> {
+    if control.cancel.is_cancelled() {
+        return Err(Error::new(ErrorKind::Cancelled, "stopped before the end; nothing was written"));
+    }
+    Ok(())
+}
+
+/// The frames of each archive, and the stretches without any.
+fn scan(
+    source: &dyn Source,
+    control: &Control,
+) -> std::result::Result<(HashMap<ArchiveId, Found>, Vec<Range<u64>>), IndexError> {
+    let mut found: HashMap<ArchiveId, Found> = HashMap::new();
+    let (mut decoder, mut buffer) = (Decoder::new(), Vec::new());
+    let progress = |bytes| {
+        let (bytes_total, entries, entries_total, stored) = (source.len(), 0, 0, 0);
+        control.report(&Progress { stage: Stage::Salvage, bytes, bytes_total, entries, entries_total, stored });
+        !control.cancel.is_cancelled()
+    };
+    let gaps = scan::frames(
+        source,
+        &mut |row, proved| {
+            let found = found.entry(proved.header.archive_id).or_default();
+            if found.frames.contains_key(&row.seq) {
+                return;
+            }
+            found.frames.insert(row.seq, *row);
+            found.bytes += row.frame_len;
+            // What an unreadable directory told is lost; the contents of its block are not.
+            if let Ok(directory) = proved.directory(&mut decoder, &mut buffer) {
+                let mut reader = DirectoryReader::new(directory);
+                while let Some(Ok(record)) = reader.next() {
+                    found.records.add(record);
+                }
+            }
+        },
+        &progress,
+    )?;
+    Ok((found, gaps))
+}
+
+/// Every row of an index, if all of it is intact.
+fn rows_of(index: &Index, source: &dyn Source) -> Option<Vec<Entry>> {
+    let mut rows = index.entries(source);
+    let mut entries = Vec::new();
+    loop {
+        match rows.next_row() {
+            Ok(Some((_, row))) => entries.push(Entry::from(&row)),
+            Ok(None) => return Some(entries),
+            Err(_) => return None,
+        }
+    }
+}
+
+/// The rows whose contents can be decoded, with their digests.
+fn proved(
+    assembled: Assembled,
+    blocks: &Blocks<'_>,
+    control: &Control,
+    report: &mut SalvageReport,
+) -> std::result::Result<Vec<Entry>, IndexError> {
+    let Assembled { entries, lost, made_up } = assembled;
+    report.lost = lost;
+    report.made_up = made_up;
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let stop = || control.cancel.is_cancelled();
+    let digests = hash::digests(&entries, blocks, threads, &stop)?;
+    let mut places = vec![None; entries.len()];
+    let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
+    for (at, (mut entry, digest)) in entries.into_iter().zip(digests).enumerate() {
+        let why = match digest {
+            Some(Err(why)) => Some(why),
+            Some(Ok(digest)) => {
+                entry.digest = Some(digest);
+                None
+            }
+            None => None,
+        };
+        // A link comes behind the file it names.
+        let why = why.or_else(|| match entry.hardlink {
+            Some(first) => match places.get(first as usize).copied().flatten() {
+                Some(place) => {
+                    entry.hardlink = Some(place);
+                    None
+                }
+                None => Some("the file that it names is lost".to_owned()),
+            },
+            None => None,
+        });
+        // No writer makes such a record, but somebody may.
+        let why = why.or_else(|| check_row(&entry.row()).err().map(|fault| fault.to_string()));
+        match why {
+            Some(why) => report.lost.push((entry.path, why)),
+            None => {
+                places[at] = u32::try_from(kept.len()).ok();
+                kept.push(entry);
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// The new archive: the frames that are left, tables in place of the others (and of those without their dictionary), a new tail.
+fn put_together(
+    name: &str,
+    source: &Arc<dyn Source>,
+    archive_id: ArchiveId,
+    (frames, end): (&BTreeMap<u64, BlockRow>, u64),
+    (entries, mut options): (Vec<Entry>, Map<String, Value>),
+    report: &mut SalvageReport,
+) -> Result<Archive> {
+    let cannot =
+        |error: IndexError| Error::with(ErrorKind::Output, format!("{name}: no archive can be made of it"), error);
+    options.insert("salvaged".to_owned(), true.into());
+    let mut index = IndexWriter::new(archive_id, options);
+    let mut pieced = Pieced::new(Arc::clone(source));
+    pieced.push(HEAD);
+    for seq in 0..end {
+        let offset = pieced.len();
+        match frames.get(&seq).filter(|row| row.dictionary.is_none_or(|seq| frames.contains_key(&seq))) {
+            Some(row) => {
+                pieced.push_base(row.offset, row.frame_len);
+                index.block(&BlockRow { offset, ..*row }).map_err(cannot)?;
+            }
+            None => {
+                let header = empty_table(archive_id, seq);
+                pieced.push(&header.encode());
+                index.block(&BlockRow::of(&header, offset)).map_err(cannot)?;
+            }
+        }
+        pieced.push(align::padding(pieced.len()));
+    }
+    let mut writer = EntriesWriter::new();
+    for entry in entries {
+        if let Some(batch) = writer.push(&entry.row()).map_err(cannot)? {
+            index.entries(batch.encode().map_err(cannot)?);
+        }
+        report.entries += 1;
+        if entry.kind == Kind::File {
+            report.files += 1;
+            report.bytes += entry.size;
+        }
+    }
+    if let Some(batch) = writer.finish() {
+        index.entries(batch.encode().map_err(cannot)?);
+    }
+    for part in index.finish(pieced.len()).map_err(cannot)?.parts {
+        pieced.push(&part);
+    }
+    Archive::from_source(format!("what is left of {name}"), Arc::new(pieced))
+}
+
+/// Stands for a frame that is missing.
+fn empty_table(archive_id: ArchiveId, seq: u64) -> FrameHeader {
+    FrameHeader {
+        archive_id,
+        seq,
+        kind: FrameKind::Table,
+        codec: CODEC_STORE,
+        directory_codec: CODEC_STORE,
+        filters: [0; 4],
+        raw_len: 0,
+        stored_len: 0,
+        directory_raw_len: 0,
+        directory_stored_len: 0,
+        dictionary: None,
+        digest: digest_of(&[], &[]),
+    }
+}
