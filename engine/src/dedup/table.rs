@@ -81,7 +81,7 @@ impl Table {
     /// The extent of an earlier chunk with the same `key` and length (in bytes), or `None` when this is the first one:
     /// then it is kept under the extent that `extent_if_new` gives.
     ///
-    /// `key` is the BLAKE3 digest of a whole file or the chaining value of a part, so equal keys mean equal bytes.
+    /// `key` is the BLAKE3 digest of a whole file, or what [`key_of`](super::key_of) says, so equal keys mean equal bytes.
     ///
     /// # Panics
     /// Beyond 2³² distinct chunks; a plan has no more. In debug builds, when the new extent is not `len` bytes long.

@@ -1,8 +1,8 @@
 //! The digest of a file from pieces that are hashed independently, by BLAKE3's own tree.
 //!
 //! What flows in: pieces of one file with their offsets, hashed by [`part`] and [`zeros`] in any order and on any
-//! thread. What flows out: each piece's [key](Part::key), and from [`Joiner`], which takes the parts in file order,
-//! the digest of the whole file: the same as [`Digest::of`] all its bytes.
+//! thread. What flows out of [`Joiner`], which takes the parts in file order: the digest of the whole file, the same as
+//! [`Digest::of`] all its bytes.
 //!
 //! # How
 //! BLAKE3 cuts its input into leaves of 1024 bytes. A **subtree** is 2^k leaves that begin at a multiple of 2^k leaves
@@ -20,9 +20,6 @@ use super::Digest;
 
 /// Bytes in one leaf of the tree: what offsets of pieces are multiples of.
 pub const LEAF: u64 = blake3::CHUNK_LEN as u64;
-
-/// Separates the keys of parts from every other use of BLAKE3.
-const KEY_CONTEXT: &str = "carrack 1 key of a part of a file";
 
 /// What zeros are hashed from.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -105,27 +102,6 @@ impl Part {
     #[expect(clippy::len_without_is_empty, reason = "nobody asks; an empty piece is legal and has length 0")]
     pub fn len(&self) -> u64 {
         self.len
-    }
-
-    /// A strong identity of the piece's bytes together with its offset: two pieces have equal keys only when both are
-    /// equal. No key is ever the digest of a file.
-    ///
-    /// For a piece that is one subtree of whole leaves it is the subtree's chaining value (BLAKE3 keeps chaining values
-    /// and root digests apart); for every other piece a digest in a domain of its own, over offset, length and
-    /// the chaining values of its subtrees.
-    #[must_use]
-    pub fn key(&self) -> Digest {
-        let one_subtree = self.len >= LEAF && self.len.is_power_of_two() && self.offset.is_multiple_of(self.len);
-        match self.subtrees.as_slices() {
-            ([only], []) if one_subtree => Digest(*only),
-            ([left, right], []) if one_subtree => Digest(merge_subtrees_non_root(left, right, Mode::Hash)),
-            (first, more) => {
-                let mut hasher = super::Hasher::derive(KEY_CONTEXT);
-                hasher.update(&self.offset.to_le_bytes()).update(&self.len.to_le_bytes());
-                hasher.update(first.as_flattened()).update(more.as_flattened());
-                hasher.digest()
-            }
-        }
     }
 }
 

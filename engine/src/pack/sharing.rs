@@ -12,7 +12,7 @@ use crate::plan::Plan;
 pub enum Dedup {
     /// Nothing: every file is stored in full.
     None,
-    /// Files with equal contents, and equal parts at equal offsets of files larger than a block.
+    /// Files with equal contents, and equal parts of files larger than a block, where they begin at multiples of a block.
     #[default]
     File,
     /// Equal pieces of files, wherever they lie: contents are cut where they say so themselves.

@@ -85,13 +85,15 @@ fn chunk_range(plan: &Plan, blocks: &Range<usize>) -> Range<usize> {
     plan.block(blocks.start).start..plan.block(blocks.end - 1).end
 }
 
-/// Identity of a chunk. One that was cut says how many of [`Load::pieces`] belong to it; 0 when it was not.
+/// Identity of a chunk's bytes, wherever they lie in their file. One that was cut says how many of [`Load::pieces`] belong
+/// to it; 0 when it was not.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     /// The chunk is a whole file.
     Whole(Digest, u32),
-    /// The chunk is a part of a larger file, or a hole: the next of [`Load::digests`].
-    Part(u32),
+    /// The chunk is a part of a larger file, or a hole: the next of [`Load::digests`]. Without a key when nobody asks for
+    /// one: it is a hole, was cut, or nothing is stored once.
+    Part(Option<Digest>, u32),
     /// Nothing was read.
     Nothing,
 }
@@ -99,7 +101,7 @@ pub(super) enum Content {
 /// Identity of some bytes of a chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
-    /// Their BLAKE3 digest.
+    /// Their identity: see [`dedup::key_of`](crate::dedup::key_of).
     pub key: Digest,
     /// How many they are.
     pub len: u32,

@@ -220,16 +220,17 @@ impl Placer {
                 let body = Body { digest: Digest::of(&[]), extents: &[], size: 0 };
                 self.rows.end(row, &body);
             }
-            Content::Part(pieces) => {
-                let (part, pieces) = (hashes.parts.next(), hashes.take(pieces));
+            Content::Part(key, pieces) => {
+                let part = hashes.parts.next().map(|part| (part, key.unwrap_or_default()));
+                let pieces = hashes.take(pieces);
                 self.part(index, part, pieces, Place { region, at, len: got });
             }
             Content::Nothing => self.part(index, None, &[], Place { region, at, len: got }),
         }
     }
 
-    /// One chunk of a file of several; without a part, nothing of it was read.
-    fn part(&mut self, index: usize, part: Option<Part>, pieces: &[Piece], place: Place<'_>) {
+    /// One chunk of a file of several, with the identity of its bytes; without a part, nothing of it was read.
+    fn part(&mut self, index: usize, part: Option<(Part, Digest)>, pieces: &[Piece], place: Place<'_>) {
         let chunk = self.job.plan.chunks()[index];
         let got = place.len;
         let row = chunk.row();
@@ -242,10 +243,8 @@ impl Placer {
             ended: false,
         });
         large.is_read |= chunk.kind() == ChunkKind::Data;
-        if let (Some(part), false, false) = (part, large.ended, self.rows.is_failed(row)) {
+        if let (Some((part, key)), false, false) = (part, large.ended, self.rows.is_failed(row)) {
             if chunk.kind() == ChunkKind::Data {
-                // A part that was cut needs no key of its own.
-                let key = if pieces.is_empty() { part.key() } else { Digest::default() };
                 let extents = self.keep_chunk(index, &key, pieces, place);
                 large.extents.extend_from_slice(&extents);
                 self.extents = extents;
@@ -307,8 +306,8 @@ impl Placer {
         let new: u32 = match content {
             Content::Nothing => 0,
             Content::Whole(digest, 0) => new(digest, len),
-            Content::Part(0) => hashes.parts.as_slice().first().map_or(0, |part| new(&part.key(), len)),
-            &Content::Whole(_, pieces) | &Content::Part(pieces) => {
+            Content::Part(key, 0) => key.map_or(len, |key| new(&key, len)),
+            &Content::Whole(_, pieces) | &Content::Part(_, pieces) => {
                 hashes.pieces[..pieces as usize].iter().map(|piece| new(&piece.key, piece.len)).sum()
             }
         };

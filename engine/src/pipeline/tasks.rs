@@ -7,7 +7,7 @@ use super::load::{Content, Load, Piece};
 use super::shared::{Event, Shared};
 use crate::codec::{Codec, CodecError, CodecId, Encoded, Encoder, FilterChoice, Filters};
 use crate::container::frame::{FrameHeader, FrameKind, HEADER_LEN, digest_of};
-use crate::dedup::PieceSizes;
+use crate::dedup::{self, PieceSizes};
 use crate::digest::{self, Digest};
 use crate::index::PlainBatch;
 use crate::plan::ChunkKind;
@@ -228,7 +228,8 @@ fn hash(job: &Job, load: &mut Load) {
                 } else {
                     digest::part(bytes, chunk.offset())
                 });
-                Content::Part(pieces)
+                let is_asked_for = job.dedup && !is_hole && pieces == 0;
+                Content::Part(is_asked_for.then(|| dedup::key_of(bytes)), pieces)
             });
             at += chunk.data_len() as usize;
         }
@@ -236,12 +237,16 @@ fn hash(job: &Job, load: &mut Load) {
 }
 
 /// Cuts the bytes of a chunk into pieces and says into how many. A file that is not cut needs no piece: its digest says
-/// as much. A part does, as the key of a part depends on its place in the file.
+/// as much. Nor does a chunk of zeros alone need more than one: they would all be alike.
 fn cut(sizes: PieceSizes, bytes: &[u8], is_whole: bool, pieces: &mut Vec<Piece>) -> u32 {
     if bytes.is_empty() || is_whole && !sizes.cuts(len32(bytes.len())) {
         return 0;
     }
+    if dedup::is_zeros(bytes) {
+        pieces.push(Piece { key: dedup::key_of(bytes), len: len32(bytes.len()) });
+        return 1;
+    }
     let before = pieces.len();
-    pieces.extend(sizes.cut(bytes).map(|piece| Piece { key: Digest::of(piece), len: len32(piece.len()) }));
+    pieces.extend(sizes.cut(bytes).map(|piece| Piece { key: dedup::key_of(piece), len: len32(piece.len()) }));
     len32(pieces.len() - before)
 }

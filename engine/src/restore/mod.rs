@@ -17,7 +17,6 @@ mod workers;
 
 use std::fmt;
 use std::io;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +41,7 @@ use crate::stages::{Busy, Clock, Recorder, SinkTime, Stages, Step};
 use dictionaries::Dictionaries;
 use files::Files;
 use frames::{FrameBytes, FrameError};
+use order::Need;
 
 pub(crate) use files::{is_about_one_path, not_written};
 
@@ -145,8 +145,8 @@ impl Worker {
 /// A frame in a buffer, on its way to a worker.
 struct Task {
     block: BlockRow,
-    /// What its block is used for: a range of the uses that are wanted.
-    range: Range<usize>,
+    /// What its block is used for, or a share of it.
+    need: Need,
     frame: FrameBytes,
     /// The dictionary of the block.
     dictionary: Option<Arc<DecoderDictionary>>,
@@ -243,7 +243,9 @@ fn finish(shared: Shared, stages: Stages) -> Result<Outcome, RestoreError> {
         return Err(RestoreError::Write(error));
     }
     let mut damage = shared.damage.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // Each share of a frame that is used very often tells the same.
     damage.sort();
+    damage.dedup();
     let mut damage: Vec<String> = damage.into_iter().map(|(_, what)| what).collect();
     damage.extend(losses.mismatched.iter().map(|file| {
         let path = Escaped(shared.wanted.path(*file));
@@ -268,12 +270,12 @@ fn read_frames<'scope>(
     let dictionaries = Dictionaries::default();
     let lanes = if job.tree.is_some() { job.workers.count() } else { 1 };
     let mut needed = order::needed(job);
-    let mut window: Vec<(BlockRow, Range<usize>)> = Vec::new();
+    let mut window: Vec<(BlockRow, Need)> = Vec::new();
     let mut last_report = Instant::now();
     loop {
         window.clear();
-        for (seq, range) in needed.by_ref().take(order::window(lanes)) {
-            window.push((job.index.block(&*job.source, seq).map_err(RestoreError::Index)?, range));
+        for need in needed.by_ref().take(order::window(lanes)) {
+            window.push((job.index.block(&*job.source, need.seq).map_err(RestoreError::Index)?, need));
         }
         if window.is_empty() {
             return Ok(());
@@ -285,10 +287,10 @@ fn read_frames<'scope>(
             if shared.files.is_fatal() || shared.panics.load(Ordering::Relaxed) > 0 {
                 return Ok(());
             }
-            let (block, range) = window[turn].clone();
-            match dictionary(job, &dictionaries, &block, &range) {
-                Ok(dictionary) => read_frame(job, shared, scope, recorder, (block, range, dictionary))?,
-                Err(error) => lose(shared, &block, range, error)?,
+            let (block, need) = window[turn].clone();
+            match dictionary(job, &dictionaries, &block, &need) {
+                Ok(dictionary) => read_frame(job, shared, scope, recorder, (block, need, dictionary))?,
+                Err(error) => lose(shared, &block, need, error)?,
             }
             if last_report.elapsed() >= TICK {
                 last_report = Instant::now();
@@ -303,9 +305,9 @@ fn dictionary(
     job: &Job<'_>,
     dictionaries: &Dictionaries,
     block: &BlockRow,
-    range: &Range<usize>,
+    need: &Need,
 ) -> Result<Option<Arc<DecoderDictionary>>, FrameError> {
-    if block.kind != FrameKind::Block && !range.is_empty() {
+    if block.kind != FrameKind::Block && !need.uses.is_empty() {
         let error = ContainerError::damaged("frame", block.offset, "a block of contents", block.kind.name());
         return Err(FrameError::Container(error));
     }
@@ -319,7 +321,7 @@ fn read_frame<'scope>(
     shared: &'scope Shared,
     scope: &rayon::ScopeFifo<'scope>,
     recorder: &mut Recorder,
-    (block, range, dictionary): (BlockRow, Range<usize>, Option<Arc<DecoderDictionary>>),
+    (block, need, dictionary): (BlockRow, Need, Option<Arc<DecoderDictionary>>),
 ) -> Result<(), RestoreError> {
     let wanted_ns = job.clock.now_ns();
     let mut frame = shared.buffer();
@@ -327,7 +329,7 @@ fn read_frame<'scope>(
     let read = frame.read(&*job.source, &block);
     let ended_ns = recorder.since(Step::Read, begun_ns);
     let Err(error) = read else {
-        match shared.crew.push(Task { block, range, frame, dictionary, begun_ns, ended_ns }) {
+        match shared.crew.push(Task { block, need, frame, dictionary, begun_ns, ended_ns }) {
             Ok(false) => {}
             Ok(true) => scope.spawn_fifo(|_| shared.crew.work(|task| shared.perform(task))),
             Err(_) => unreachable!("each task holds a buffer, and there is room for as many"),
@@ -335,15 +337,15 @@ fn read_frame<'scope>(
         return Ok(());
     };
     shared.give_back(frame);
-    lose(shared, &block, range, error)
+    lose(shared, &block, need, error)
 }
 
 /// A frame, or the dictionary it needs, is not all there: it is lost. An error of the source ends everything.
-fn lose(shared: &Shared, block: &BlockRow, range: Range<usize>, error: FrameError) -> Result<(), RestoreError> {
+fn lose(shared: &Shared, block: &BlockRow, need: Need, error: FrameError) -> Result<(), RestoreError> {
     match error.io() {
         Ok(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(RestoreError::Read(error)),
-        Ok(error) => shared.lose(block, range, &error),
-        Err(error) => shared.lose(block, range, &error),
+        Ok(error) => shared.lose(block, need, &error),
+        Err(error) => shared.lose(block, need, &error),
     }
     Ok(())
 }
@@ -391,7 +393,7 @@ impl Shared {
         self.guarded(|| {
             let mut worker = self.workers[number].lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = self.decode(&mut worker, &task) {
-                self.lose(&task.block, task.range.clone(), &error);
+                self.lose(&task.block, task.need.clone(), &error);
             }
         });
         self.give_back(task.frame);
@@ -399,10 +401,10 @@ impl Shared {
 
     fn decode(&self, worker: &mut Worker, task: &Task) -> Result<(), FrameError> {
         let Worker { decoder, block: buffer, directory, recorder } = worker;
-        let Task { block, range, .. } = task;
+        let Task { block, need, .. } = task;
         let begun_ns = recorder.since(Step::DecodeWait, task.ended_ns);
         let proved = task.frame.check(block, self.archive_id)?;
-        if self.all_frames {
+        if self.all_frames && need.is_first {
             let records = proved.directory(decoder, directory)?;
             let mut records = DirectoryReader::new(records);
             while let Some(record) = records.next() {
@@ -411,7 +413,7 @@ impl Shared {
         }
         let bytes = proved.block(task.dictionary.as_deref(), decoder, buffer)?;
         let decoded_ns = recorder.since(Step::Decode, begun_ns);
-        for used in self.wanted.uses(range.clone()) {
+        for used in self.wanted.uses(need.uses.clone()) {
             let end = u64::from(used.offset) + u64::from(used.len);
             match bytes.get(used.offset as usize..end as usize) {
                 Some(bytes) => self.files.deliver(used, bytes),
@@ -421,14 +423,14 @@ impl Shared {
         }
         let delivered_ns = recorder.since(self.deliver, decoded_ns);
         recorder.between(Step::Block, task.begun_ns, delivered_ns);
-        self.frames.fetch_add(1, Ordering::Relaxed);
+        self.frames.fetch_add(u64::from(need.is_first), Ordering::Relaxed);
         Ok(())
     }
 
     /// A frame is damaged: everything that needs it is lost, and nothing else.
-    fn lose(&self, block: &BlockRow, range: Range<usize>, why: &dyn fmt::Display) {
+    fn lose(&self, block: &BlockRow, need: Need, why: &dyn fmt::Display) {
         let what = format!("block {}: {why}", block.seq);
-        for used in self.wanted.uses(range) {
+        for used in self.wanted.uses(need.uses) {
             self.files.lose(used.file, &what);
         }
         self.damage.lock().unwrap_or_else(PoisonError::into_inner).push((block.seq, what));

@@ -24,6 +24,7 @@ mod salvaging;
 mod selection;
 mod shapes;
 mod stages;
+mod streams;
 mod support;
 mod synthetic;
 mod threads;
