@@ -22,6 +22,7 @@ pub mod compare;
 pub mod contender;
 pub mod naive;
 pub mod program;
+pub mod random;
 pub mod report;
 pub mod roofline;
 pub mod run;

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::child::Task;
 use crate::compare::aa::{self, AaArgs};
 use crate::compare::{self, CompareArgs};
+use crate::random::{self, RandomArgs};
 use crate::report::{self, ReportArgs};
 use crate::run::{self, RunArgs};
 
@@ -32,6 +33,7 @@ const EXAMPLES: &str = "Examples:
   carrack-bench compare --plant 3 --contenders carrack
                                                  whether a pack that is 3% slower is found
   carrack-bench aa                               Carrack against itself, forty times
+  carrack-bench random                           4 KiB files out of a million, read at random
   carrack-bench report                           results/report.html from what was measured";
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +44,8 @@ enum Command {
     Compare(Box<CompareArgs>),
     /// Compare Carrack with itself, again and again: how many 95% intervals hold 1?
     Aa(AaArgs),
+    /// Read single files of an open archive at random, and time each read
+    Random(RandomArgs),
     /// Show what was measured as one page, or as tables
     Report(ReportArgs),
     /// One step, for a process of its own
@@ -55,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Aa(args) => aa::run(&args),
+        Command::Random(args) => random::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Child(task) => task.carry_out().map(|()| true),
     };

@@ -1,5 +1,6 @@
 //! An open archive: its rows, and the contents of its files.
 
+mod reader;
 mod rows;
 
 use std::fmt;
@@ -9,20 +10,20 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::OFlags;
 
-use crate::codec::{CodecId, Decoder, Filters};
-use crate::container::frame::FrameKind;
+use crate::codec::{CodecId, Filters};
 use crate::container::source::{FileSource, Source};
 use crate::control::Escaped;
 use crate::digest::{Digest, Hasher};
-use crate::entry::{Entry, Extent, Kind, Row};
+use crate::entry::{Entry, Kind, Row};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{BlockRow, Index, IndexError, Scratch};
 use crate::restore::dictionaries::Dictionaries;
-use crate::restore::frames::{FrameBytes, FrameError};
+use crate::restore::frames::FrameError;
+use reader::BlockReader;
 
 /// An archive that is open for reading. Opening reads the footer alone; looking a path up reads one batch of rows;
 /// reading a file decodes the blocks that hold it, and no others.
@@ -50,6 +51,8 @@ pub struct Archive {
     source: Arc<dyn Source>,
     index: Arc<Index>,
     dictionaries: Dictionaries,
+    /// Readers that nobody uses at the moment.
+    spare: Mutex<Vec<BlockReader>>,
 }
 
 impl fmt::Debug for Archive {
@@ -155,7 +158,16 @@ impl Archive {
     pub fn from_source(name: impl Into<String>, source: Arc<dyn Source>) -> Result<Self> {
         let name = name.into();
         let index = Index::open(&*source).map_err(|error| index_error(&name, error))?;
-        Ok(Self { name, source, index: Arc::new(index), dictionaries: Dictionaries::default() })
+        let (dictionaries, spare) = (Dictionaries::default(), Mutex::default());
+        Ok(Self { name, source, index: Arc::new(index), dictionaries, spare })
+    }
+
+    /// Keeps at most so many bytes of decoded rows, so that whoever reads many files of a large archive decodes each batch
+    /// of rows once: some 220 bytes an entry, 384 MiB at most by default, and none before they are asked for.
+    #[must_use]
+    pub fn keep_rows(self, bytes: usize) -> Self {
+        self.index.keep(bytes);
+        self
     }
 
     /// The name it goes by in errors.
@@ -267,8 +279,9 @@ impl Archive {
     /// # Errors
     /// When the index is damaged, and what `each` says.
     pub fn blocks(&self, each: &mut dyn FnMut(&BlockInfo) -> Result<()>) -> Result<()> {
+        let mut rows = self.index.blocks(&*self.source);
         for seq in 0..self.index.frames() {
-            each(&BlockInfo::from(&self.block(seq)?))?;
+            each(&BlockInfo::from(&rows.get(seq).map_err(|error| self.error(error))?))?;
         }
         Ok(())
     }
@@ -282,9 +295,9 @@ impl Archive {
     /// # Errors
     /// When the path is not there or names no file, the file does not fit in memory, or a block it needs is damaged.
     pub fn read(&self, path: &[u8]) -> Result<Vec<u8>> {
-        let size = self.file(path)?.size;
-        let mut bytes = self.room_for(path, size)?;
-        self.copy_to(path, &mut bytes)?;
+        let entry = self.file(path)?;
+        let mut bytes = self.room_for(path, entry.size)?;
+        self.copy_entry(&entry, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -324,15 +337,18 @@ impl Archive {
     /// # Errors
     /// As [`read`](Self::read), and what `out` says.
     pub fn copy_to(&self, path: &[u8], out: &mut dyn Write) -> Result<u64> {
-        let entry = self.file(path)?;
+        self.copy_entry(&self.file(path)?, out)
+    }
+
+    fn copy_entry(&self, entry: &Entry, out: &mut dyn Write) -> Result<u64> {
         let expected = entry.digest.unwrap_or_default();
         let in_one_piece = entry.holes.is_empty() && entry.extents.len() == 1;
         let mut hasher = Hasher::new();
-        self.walk_contents(&entry, &(0..entry.size), &mut |piece| match piece {
+        self.walk_contents(entry, &(0..entry.size), &mut |piece| match piece {
             Piece::Bytes(bytes) => {
                 hasher.update(bytes);
                 if in_one_piece {
-                    self.check_digest(&entry, &expected, &hasher.digest())?;
+                    self.check_digest(entry, &expected, &hasher.digest())?;
                 }
                 out.write_all(bytes).map_err(output_error)
             }
@@ -347,7 +363,7 @@ impl Archive {
                 Ok(())
             }
         })?;
-        self.check_digest(&entry, &expected, &hasher.digest())?;
+        self.check_digest(entry, &expected, &hasher.digest())?;
         Ok(entry.size)
     }
 
@@ -381,7 +397,21 @@ impl Archive {
         range: &Range<u64>,
         each: &mut dyn FnMut(Piece<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut reader = BlockReader::default();
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = spare().pop().unwrap_or_default();
+        self.walk_with(&mut reader, entry, range, each)?;
+        // After an error it is not kept: nobody knows what it holds.
+        reader.wait_in(&mut spare());
+        Ok(())
+    }
+
+    fn walk_with(
+        &self,
+        reader: &mut BlockReader,
+        entry: &Entry,
+        range: &Range<u64>,
+        each: &mut dyn FnMut(Piece<'_>) -> Result<()>,
+    ) -> Result<()> {
         let mut holes = entry.holes.iter().peekable();
         let mut extents = entry.extents.iter();
         let mut at = 0;
@@ -439,40 +469,6 @@ impl Archive {
 enum Piece<'a> {
     Bytes(&'a [u8]),
     Zeros(u64),
-}
-
-/// Reads blocks one by one, into buffers that are used again.
-#[derive(Default)]
-struct BlockReader {
-    frame: FrameBytes,
-    decoder: Decoder,
-    buffer: Vec<u8>,
-}
-
-impl BlockReader {
-    /// The first `wanted` bytes of an extent.
-    fn extent(&mut self, archive: &Archive, extent: &Extent, wanted: usize) -> Result<&[u8]> {
-        let seq = u64::from(extent.block);
-        let block = archive.block(seq)?;
-        let start = extent.offset as usize;
-        let end = start + wanted;
-        if block.kind != FrameKind::Block {
-            return Err(archive.damaged(&format!("frame {seq} is a {}, not a block of contents", block.kind.name())));
-        }
-        if end > block.raw_len as usize {
-            return Err(archive.damaged(&format!("block {seq} ends before byte {end}")));
-        }
-        let (source, id) = (&*archive.source, archive.index.archive_id());
-        let dictionary = archive.dictionaries.of(&block, source, id, &|seq| archive.index.block(source, seq));
-        let dictionary = dictionary.map_err(|error| archive.frame_error(seq, error))?;
-        self.frame.read(&*archive.source, &block).map_err(|error| archive.frame_error(seq, error))?;
-        let proved =
-            self.frame.check(&block, archive.index.archive_id()).map_err(|error| archive.frame_error(seq, error))?;
-        let bytes = proved
-            .prefix(end, dictionary.as_deref(), &mut self.decoder, &mut self.buffer)
-            .map_err(|error| archive.frame_error(seq, error))?;
-        Ok(&bytes[start..end])
-    }
 }
 
 fn overlap(a: &Range<u64>, b: &Range<u64>) -> Range<u64> {

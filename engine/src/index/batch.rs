@@ -7,6 +7,7 @@ use arrow_array::{
     UInt32Array, UInt64Array,
 };
 
+use super::kept::Weight;
 use super::manifest::Place;
 use super::open::check_digest;
 use super::rules::check_row;
@@ -24,6 +25,8 @@ const WHAT: &str = "entries batch";
 #[derive(Debug)]
 pub struct Batch {
     place: Place,
+    /// What it takes, bytes.
+    bytes: usize,
     paths: Paths,
     kind: Vec<Kind>,
     size: UInt64Array,
@@ -85,8 +88,12 @@ impl Batch {
         for name in kinds {
             kind.push(Kind::from_name(name).ok_or_else(|| Fault::new("kind", "a known one", name))?);
         }
+        let columns = batch.columns().iter();
+        let decoded: usize = columns.filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum();
         let decoded = Self {
             place,
+            // What Arrow did not have to decompress lies in the bytes that were read, which are held as long.
+            bytes: decoded + usize::try_from(place.len).unwrap_or(usize::MAX / 2) + kind.len(),
             paths: Paths { text: text(column::PATH), raw: binary(column::PATH_RAW) },
             kind,
             size: u64s(column::SIZE),
@@ -252,6 +259,12 @@ impl Batch {
             if self.path(middle) < path { low = middle + 1 } else { high = middle }
         }
         low
+    }
+}
+
+impl Weight for Batch {
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

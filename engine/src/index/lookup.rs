@@ -1,21 +1,19 @@
-//! Rows by path, by number and in order; blocks by seq. Each look-up reads at most the one batch it needs, and the last
-//! few are kept.
+//! Rows by path, by number and in order; blocks by seq. Each look-up reads at most the one batch it needs, and those that were
+//! used last are [kept](super::kept).
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::batch::{Batch, Scratch};
 use super::blocks::{BlockRow, rows_of};
+use super::kept::{self, Weight};
 use super::manifest::{Counts, Place};
 use super::open::{Index, check_digest};
 use super::rules::Sequence;
 use super::{IndexError, Result, message, schema};
 use crate::container::Source;
 use crate::entry::Row;
-
-/// How many decoded batches of each table are kept.
-const CACHED_BATCHES: usize = 4;
 
 /// A row that was found.
 #[derive(Debug, Clone)]
@@ -117,10 +115,22 @@ impl Index {
     /// # Errors
     /// What reading a batch says; [`IndexError::Damaged`] when there is no such frame.
     pub fn block(&self, source: &dyn Source, seq: u64) -> Result<BlockRow> {
-        let batch_number = batch_with(&self.blocks, seq)
-            .ok_or_else(|| IndexError::damaged("block", 0, format_args!("a seq below {}", self.frames()), seq))?;
-        let rows = cached(&self.blocks_cache, batch_number, || self.read_blocks(source, batch_number))?;
+        let batch_number = self.blocks_batch(seq)?;
+        let rows = self.blocks_kept.get(batch_number, || self.read_blocks(source, batch_number))?;
         Ok(rows[(seq - self.blocks[batch_number].first_row) as usize])
+    }
+
+    /// The frames from a seq on, for those who go through many of them in order: of all rows, one batch at a time is held.
+    #[must_use]
+    pub fn blocks<'a>(&'a self, source: &'a dyn Source) -> Blocks<'a> {
+        Blocks { index: self, source, batch: None }
+    }
+
+    /// Keeps at most so many bytes of decoded rows for later look-ups; [`KEPT_BYTES`](kept::KEPT_BYTES) by default.
+    pub fn keep(&self, bytes: usize) {
+        let (entries, blocks) = kept::shares(bytes);
+        self.entries_kept.keep(entries);
+        self.blocks_kept.keep(blocks);
     }
 
     /// Calls `each` for every row of the blocks table, in order of seq.
@@ -129,6 +139,12 @@ impl Index {
     /// What reading a batch or `each` says.
     pub fn for_each_block(&self, source: &dyn Source, mut each: impl FnMut(&BlockRow) -> Result<()>) -> Result<()> {
         (0..self.blocks.len()).try_for_each(|number| self.read_blocks(source, number)?.iter().try_for_each(&mut each))
+    }
+
+    /// The batch that holds the row of a frame.
+    fn blocks_batch(&self, seq: u64) -> Result<usize> {
+        batch_with(&self.blocks, seq)
+            .ok_or_else(|| IndexError::damaged("block", 0, format_args!("a seq below {}", self.frames()), seq))
     }
 
     fn read_blocks(&self, source: &dyn Source, batch_number: usize) -> Result<Vec<BlockRow>> {
@@ -148,7 +164,7 @@ impl Index {
     }
 
     fn batch(&self, source: &dyn Source, batch_number: usize) -> Result<Arc<Batch>> {
-        cached(&self.entries_cache, batch_number, || self.entries_batch(source, batch_number))
+        self.entries_kept.get(batch_number, || self.entries_batch(source, batch_number))
     }
 
     /// How many batches the entries table has.
@@ -175,6 +191,42 @@ impl Index {
 fn batch_with(places: &[Place], row: u64) -> Option<usize> {
     let at = places.partition_point(|place| place.first_row <= row).checked_sub(1)?;
     (row - places[at].first_row < u64::from(places[at].rows)).then_some(at)
+}
+
+impl Weight for Vec<BlockRow> {
+    fn bytes(&self) -> usize {
+        self.capacity() * size_of::<BlockRow>()
+    }
+}
+
+/// Rows of the blocks table for somebody who goes through it.
+pub struct Blocks<'a> {
+    index: &'a Index,
+    source: &'a dyn Source,
+    batch: Option<(usize, Vec<BlockRow>)>,
+}
+
+impl fmt::Debug for Blocks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocks").field("batch", &self.batch.as_ref().map(|batch| batch.0)).finish_non_exhaustive()
+    }
+}
+
+impl Blocks<'_> {
+    /// What the table knows of the frame of that seq: at once when the one asked for before stands near it.
+    ///
+    /// # Errors
+    /// As [`Index::block`].
+    pub fn get(&mut self, seq: u64) -> Result<BlockRow> {
+        let number = self.index.blocks_batch(seq)?;
+        let rows = match self.batch.take().filter(|(held, _)| *held == number) {
+            Some((_, rows)) => rows,
+            None => self.index.read_blocks(self.source, number)?,
+        };
+        let row = rows[(seq - self.index.blocks[number].first_row) as usize];
+        self.batch = Some((number, rows));
+        Ok(row)
+    }
 }
 
 /// Checks all rows of an index against those before, and their sums in the end.
@@ -245,36 +297,4 @@ impl Rows<'_> {
         self.range = number + 1..end;
         Ok(Some((number, row)))
     }
-}
-
-/// The last few batches that were decoded, the latest at the end.
-#[derive(Debug)]
-pub(super) struct Cache<T>(Vec<(usize, Arc<T>)>);
-
-impl<T> Default for Cache<T> {
-    fn default() -> Self {
-        Self(Vec::with_capacity(CACHED_BATCHES))
-    }
-}
-
-/// The batch of that number, from the cache or read anew. Two threads that miss at once both read: neither waits.
-fn cached<T>(cache: &Mutex<Cache<T>>, number: usize, read: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
-    // A panic elsewhere cannot leave the list half changed: what it holds is always sound.
-    let lock = || cache.lock().unwrap_or_else(PoisonError::into_inner);
-    {
-        let mut cache = lock();
-        if let Some(at) = cache.0.iter().position(|(cached, _)| *cached == number) {
-            let hit = cache.0.remove(at);
-            let batch = Arc::clone(&hit.1);
-            cache.0.push(hit);
-            return Ok(batch);
-        }
-    }
-    let batch = Arc::new(read()?);
-    let mut cache = lock();
-    if cache.0.len() == CACHED_BATCHES {
-        cache.0.remove(0);
-    }
-    cache.0.push((number, Arc::clone(&batch)));
-    Ok(batch)
 }

@@ -13,6 +13,7 @@
 //! | [`tail`] | everything behind the last frame, put together |
 //! | [`open`] | an archive's index, opened: seal, footer and manifest checked, nothing else read |
 //! | [`batch`], [`lookup`] | one batch decoded and checked; rows by path, by number and in order; blocks by seq |
+//! | [`kept`] | how much of what was decoded is kept |
 //! | [`rules`] | what rows must be, alone and to one another |
 //! | [`envelope`] | proof of every byte that is neither in a frame's body nor in a row |
 //!
@@ -25,6 +26,7 @@ mod encode;
 pub mod entries;
 pub mod envelope;
 mod footer;
+pub mod kept;
 pub mod lookup;
 pub mod manifest;
 mod message;
@@ -38,7 +40,7 @@ pub use batch::{Batch, Scratch};
 pub use blocks::{BlockRow, BlocksWriter};
 pub use encode::EncodedBatch;
 pub use entries::{EncodedEntries, EntriesWriter, PlainBatch};
-pub use lookup::{Found, Order, Rows};
+pub use lookup::{Blocks, Found, Order, Rows};
 pub use manifest::{Counts, Frames, Manifest};
 pub use open::Index;
 pub use tail::{IndexWriter, Tail};

@@ -1,11 +1,9 @@
 //! Opens the index of an archive: seal, footer, manifest, lists of batches. Nothing else is read, whatever the size.
 
-use std::sync::Mutex;
-
 use super::batch::Batch;
 use super::blocks::BlockRow;
 use super::footer::{END_MAGIC, Footer};
-use super::lookup::Cache;
+use super::kept::{self, KEPT_BYTES, Kept};
 use super::manifest::{BATCHES_KEY, BLOCKS_KEY, BatchEntry, MANIFEST_KEY, Manifest, Place, first_paths, places, root};
 use super::{IndexError, Result, schema};
 use crate::container::error::{Hex, from_hex};
@@ -30,8 +28,8 @@ pub struct Index {
     pub(super) entries: Vec<Place>,
     pub(super) first_paths: Vec<Vec<u8>>,
     pub(super) blocks: Vec<Place>,
-    pub(super) entries_cache: Mutex<Cache<Batch>>,
-    pub(super) blocks_cache: Mutex<Cache<Vec<BlockRow>>>,
+    pub(super) entries_kept: Kept<Batch>,
+    pub(super) blocks_kept: Kept<Vec<BlockRow>>,
 }
 
 impl Index {
@@ -88,6 +86,7 @@ impl Index {
         for (batch, place) in blocks.iter().zip(&block_places) {
             check_same("first seq of a blocks batch", at, &place.first_row, &batch.first)?;
         }
+        let (entries_bytes, blocks_bytes) = kept::shares(KEPT_BYTES);
         let index = Self {
             root: digest_of("root digest", &manifest.root, at)?,
             blocks_table: digest_of("digest of the blocks table", &manifest.blocks_table, at)?,
@@ -98,8 +97,8 @@ impl Index {
             entries: entry_places,
             first_paths: first_paths(entries, at)?,
             blocks: block_places,
-            entries_cache: Mutex::default(),
-            blocks_cache: Mutex::default(),
+            entries_kept: Kept::new(entries_bytes),
+            blocks_kept: Kept::new(blocks_bytes),
         };
         index.check_manifest(at)?;
         Ok(index)

@@ -64,6 +64,12 @@ impl std::error::Error for FrameError {}
 pub struct FrameBytes(Vec<u8>);
 
 impl FrameBytes {
+    /// Bytes that the buffer takes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// Reads a frame, header and all.
     ///
     /// # Errors
@@ -118,7 +124,7 @@ impl<'a> Proved<'a> {
     }
 
     /// Whether the payload is the block itself.
-    fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.form() == Form::from(CodecId::STORE)
     }
 

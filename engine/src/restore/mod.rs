@@ -270,12 +270,13 @@ fn read_frames<'scope>(
     let dictionaries = Dictionaries::default();
     let lanes = if job.tree.is_some() { job.workers.count() } else { 1 };
     let mut needed = order::needed(job);
+    let mut blocks = job.index.blocks(&*job.source);
     let mut window: Vec<(BlockRow, Need)> = Vec::new();
     let mut last_report = Instant::now();
     loop {
         window.clear();
         for need in needed.by_ref().take(order::window(lanes)) {
-            window.push((job.index.block(&*job.source, need.seq).map_err(RestoreError::Index)?, need));
+            window.push((blocks.get(need.seq).map_err(RestoreError::Index)?, need));
         }
         if window.is_empty() {
             return Ok(());
