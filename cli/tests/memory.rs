@@ -150,6 +150,35 @@ fn other_orders_are_packed_under_any_limit_that_is_taken() {
     }
 }
 
+/// A table of short pieces would take more than there is: they become longer, which is said, and fewer duplicates are found.
+#[test]
+fn pieces_whose_table_does_not_fit_become_longer_and_that_is_said() {
+    let place = Place::large(256 << 20);
+    let pack = "pack -f src -o a.crk --level 1 --block-size 256K --dedup chunk --chunk-size 1K --stats-out stats";
+    let ran = place.run(&format!("{pack} --memory-limit 44M"));
+    assert!(ran.ok(), "{}", ran.ending());
+    assert!(ran.usage.peak_bytes <= 44 * MIB, "{} bytes", ran.usage.peak_bytes);
+    let says = "are cut into pieces of 2 KiB, not 1 KiB, so that the table of pieces fits";
+    let says = if ran.stderr.contains(says) { says } else { "are cut into pieces of 4 KiB, not 1 KiB" };
+    assert!(
+        ran.stderr.contains(says) && ran.stderr.contains("a memory limit of 44 MiB: contents of"),
+        "{}",
+        ran.stderr
+    );
+    let notes = || {
+        let stats = fs::read(place.path("stats/pack.stages.json")).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&stats).unwrap();
+        document["notes"].as_array().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(notes().iter().any(|note| note.contains(says)), "{:?}", notes());
+    let ran = place.run("info a.crk");
+    assert!(ran.ok(), "{}", ran.ending());
+    // With room enough nothing is said.
+    let ran = place.run(&format!("{pack} --memory-limit 1G"));
+    assert!(ran.ok() && !ran.stderr.contains("pieces"), "{}", ran.stderr);
+    assert!(notes().iter().all(|note| !note.contains("pieces")), "{:?}", notes());
+}
+
 #[test]
 fn flags_that_contradict_a_limit_are_told_so() {
     let place = Place::large(8 << 20);

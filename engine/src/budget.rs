@@ -16,7 +16,7 @@ use crate::dictionaries::{self, Dictionaries};
 use crate::entry::Entries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pack::threads;
-use crate::pipeline::{frames_default, pending_bytes};
+use crate::pipeline::{extents_most, frames_default, pending_bytes};
 use crate::plan::{Order, Plan};
 use crate::scan;
 
@@ -135,10 +135,10 @@ impl Tables {
     /// what their order took if that was more.
     #[must_use]
     pub fn of(entries: &Entries, plan: &Plan, wish: &Wish, pieces: Option<PieceSizes>, groups: usize) -> Self {
-        let (rows, chunks) = (entries.len() as u64, plan.chunks().len() as u64);
+        let (rows, extents) = (entries.len() as u64, extents_most(plan, pieces));
         let known = if wish.dedup { Self::known_bytes(plan, pieces) } else { 0 };
-        let pending = if plan.is_by_row() { 0 } else { pending_bytes(plan.files().into(), chunks) };
-        let index = rows * INDEX_ROW + entries.path_bytes() / 4 + chunks * INDEX_EXTENT;
+        let pending = if plan.is_by_row() { 0 } else { pending_bytes(plan.files().into(), extents) };
+        let index = rows * INDEX_ROW + entries.path_bytes() / 4 + extents * INDEX_EXTENT;
         let running = plan.memory_bytes() + known + pending + index;
         Self {
             entries: rows,
@@ -151,11 +151,7 @@ impl Tables {
 
     /// What deduplication will take for the chunks of a plan, or for the pieces they are cut into.
     pub(crate) fn known_bytes(plan: &Plan, pieces: Option<PieceSizes>) -> u64 {
-        let chunks = plan.chunks();
-        dedup::bytes_for(match pieces {
-            None => chunks.len() as u64,
-            Some(sizes) => chunks.iter().map(|chunk| sizes.expected(chunk.data_len())).sum(),
-        })
+        dedup::bytes_for(extents_most(plan, pieces))
     }
 }
 

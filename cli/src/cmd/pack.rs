@@ -45,7 +45,7 @@ pub(crate) fn run(mut args: PackArgs, ui: &Ui) -> Result<Exit> {
     let report = result?;
     ui.warnings(&report.warnings);
     summary(ui, &config.target, &report, took);
-    stats.tell(ui, &report.stages, took)?;
+    stats.tell(ui, &report.stages, &report.notes, took)?;
     Ok(Exit::of_report(0, report.warnings.len()))
 }
 

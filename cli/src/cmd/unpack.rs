@@ -75,7 +75,7 @@ pub(crate) fn run(mut args: UnpackArgs, ui: &Ui) -> Result<Exit> {
         let skipped = count(report.skipped_specials, "special file", "special files");
         ui.note(format_args!("{skipped} not made, as asked: --specials makes them"));
     }
-    stats.tell(ui, &report.stages, took)?;
+    stats.tell(ui, &report.stages, &[], took)?;
     Ok(Exit::of_report(report.damage.len() + report.lost.len(), report.warnings.len()))
 }
 

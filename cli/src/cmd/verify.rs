@@ -51,7 +51,7 @@ pub(crate) fn run(args: &VerifyArgs, ui: &Ui) -> Result<Exit> {
         count(report.blocks, "block", "blocks"),
         Pace { bytes: report.bytes, took },
     ));
-    stats.tell(ui, &report.stages, took)?;
+    stats.tell(ui, &report.stages, &[], took)?;
     match &args.against {
         // What a damaged archive says of a tree is worth nothing.
         Some(_) if exit != Exit::Done => Ok(exit),

@@ -35,6 +35,8 @@ struct Document<'a> {
     wall_ns: u64,
     stages_wall_ns: u64,
     verdict: Option<&'a Verdict>,
+    /// What the run had to do without, and why.
+    notes: &'a [String],
     stages: &'a [StageRow],
 }
 
@@ -71,8 +73,8 @@ impl Folder {
     ///
     /// # Errors
     /// Of kind `Output`, naming the file.
-    pub(super) fn write(&self, stages: &Stages, took: Duration) -> Result<String> {
-        let json = self.file("stages.json", |bytes| json(bytes, self.operation, stages, took))?;
+    pub(super) fn write(&self, stages: &Stages, notes: &[String], took: Duration) -> Result<String> {
+        let json = self.file("stages.json", |bytes| json(bytes, self.operation, stages, notes, took))?;
         let log = self.file("hlog", |bytes| log(bytes, self.operation, stages))?;
         Ok(format!("{}, {}", show(&json), show(&log)))
     }
@@ -99,7 +101,13 @@ impl Folder {
     }
 }
 
-fn json(bytes: &mut Vec<u8>, operation: Operation, stages: &Stages, took: Duration) -> io::Result<()> {
+fn json(
+    bytes: &mut Vec<u8>,
+    operation: Operation,
+    stages: &Stages,
+    notes: &[String],
+    took: Duration,
+) -> io::Result<()> {
     let document = Document {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
@@ -108,6 +116,7 @@ fn json(bytes: &mut Vec<u8>, operation: Operation, stages: &Stages, took: Durati
         wall_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
         stages_wall_ns: stages.wall_ns,
         verdict: stages.verdict.as_ref(),
+        notes,
         stages: &stages.rows,
     };
     serde_json::to_writer_pretty(&mut *bytes, &document)?;

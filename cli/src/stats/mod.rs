@@ -57,11 +57,11 @@ impl Stats {
         self.table || self.verdict || self.folder.is_some()
     }
 
-    /// Tells it. `took` is the time of the whole operation.
+    /// Tells it. `notes` are what the run had to do without; `took` is the time of the whole operation.
     ///
     /// # Errors
     /// Of kind `Output`: a file cannot be written. What was run is done all the same.
-    pub(crate) fn tell(&self, ui: &Ui, stages: &Stages, took: Duration) -> Result<()> {
+    pub(crate) fn tell(&self, ui: &Ui, stages: &Stages, notes: &[String], took: Duration) -> Result<()> {
         if self.table {
             // Not a message: its lines are ours, and nobody is left to be told when standard error fails.
             let _ = std::io::stderr().lock().write_all(Table(stages).to_string().as_bytes());
@@ -71,7 +71,7 @@ impl Stats {
             ui.note(verdict);
         }
         if let Some(folder) = &self.folder {
-            let written = folder.write(stages, took)?;
+            let written = folder.write(stages, notes, took)?;
             ui.note(format_args!("times of the stages: {written}"));
         }
         Ok(())

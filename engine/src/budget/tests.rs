@@ -128,3 +128,34 @@ fn dictionaries_count_for_the_groups_that_may_have_one() {
     let kept = Dictionaries::bytes_for(&alone.dictionaries().unwrap(), 1, 10);
     assert!(making > kept + MIB, "{making}, of which {kept} are kept");
 }
+
+/// Where contents are cut into pieces, each of them may become an extent, and what is kept of files until their rows come, and
+/// of their rows in the index, is counted by extents.
+#[test]
+fn what_pieces_may_come_to_is_counted() {
+    let mut entries = Entries::default();
+    let sizes = [3 << 30, 5 << 20, 700];
+    let folder = std::sync::Arc::new(std::fs::File::open("/").unwrap().into());
+    let mut paths = carrack_backends::path::PathTable::new();
+    let base = paths.push_base(carrack_backends::path::Base { folder, skip: 0 });
+    for (name, size) in ["a.sh", "b.rs", "c.sh"].into_iter().zip(sizes) {
+        paths.push(base, name.as_bytes());
+        entries.kinds.push(crate::entry::Kind::File);
+        entries.witnesses.push(carrack_backends::witness::Witness { size, ..Default::default() });
+    }
+    entries.paths = std::sync::Arc::new(paths);
+    let files = crate::plan::Files::by_type(&entries);
+    let plan = Plan::ordered(&entries, &crate::plan::PlanOptions { block_size: 1 << 20 }, &files).unwrap();
+    let wish = Wish { order: Order::Type, ..wish() };
+    let bytes = |pieces| Tables::of(&entries, &plan, &wish, pieces, 0).bytes;
+    let whole = bytes(None);
+    for mean in [1 << 10, 16 << 10] {
+        let sizes_of = PieceSizes::new(mean).unwrap();
+        let pieces = sizes.iter().sum::<u64>() / u64::from(mean);
+        let known = Tables::known_bytes(&plan, Some(sizes_of)) - Tables::known_bytes(&plan, None);
+        let more = bytes(Some(sizes_of)) - whole - known;
+        // An extent takes 12 bytes until its row is emitted, and 8 in the index.
+        let expected = pieces * (12 + INDEX_EXTENT) - plan.chunks().len() as u64 * (12 + INDEX_EXTENT);
+        assert!((expected..expected * 5 / 4).contains(&more), "pieces of {mean}: {more} bytes, {expected} expected");
+    }
+}

@@ -41,7 +41,7 @@ use carrack_backends::sink::AppendSink;
 use serde_json::{Map, Value};
 
 pub use error::PipelineError;
-pub use pending::bytes_for as pending_bytes;
+pub use pending::{bytes_for as pending_bytes, extents_most};
 
 use crate::codec::{Codec, FilterChoice};
 use crate::container::id::ArchiveId;

@@ -19,6 +19,9 @@ use crate::restore::frames::{FrameBytes, FrameError};
 /// Decoded blocks that a thread keeps, bytes, besides the one in use.
 const KEPT: usize = 32 << 20;
 
+/// The digest of a file, or why there is none.
+pub(super) type Hashed = Result<Digest, String>;
+
 /// Where blocks are.
 pub(super) struct Blocks<'a> {
     pub source: &'a dyn Source,
@@ -35,15 +38,15 @@ pub(super) fn digests(
     blocks: &Blocks<'_>,
     threads: usize,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<Option<Result<Digest, String>>>, ContainerError> {
+) -> Result<Vec<Option<Hashed>>, ContainerError> {
     let mut order: Vec<usize> = (0..entries.len()).filter(|&at| entries[at].kind == Kind::File).collect();
     let first = |at: usize| entries[at].extents.first().map_or((0, 0), |extent| (extent.block, extent.offset));
     order.sort_by_key(|&at| first(at));
     let dictionaries = Dictionaries::default();
-    let mut digests: Vec<Option<Result<Digest, String>>> = vec![None; entries.len()];
+    let mut digests: Vec<Option<Hashed>> = vec![None; entries.len()];
     let share = order.len().div_ceil(threads.max(1)).max(1);
     let found = thread::scope(|scope| {
-        let work = |part: &[usize]| -> Result<Vec<(usize, Result<Digest, String>)>, ContainerError> {
+        let work = |part: &[usize]| -> Result<Vec<(usize, Hashed)>, ContainerError> {
             let mut reader = Reader { blocks, dictionaries: &dictionaries, kept: VecDeque::new(), bytes: 0 };
             let wanted = part.iter().take_while(|_| !stop());
             wanted.map(|&at| Ok((at, reader.digest(&entries[at])?))).collect()
@@ -71,7 +74,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The digest of a file's contents, or what is wrong with them.
-    fn digest(&mut self, entry: &Entry) -> Result<Result<Digest, String>, ContainerError> {
+    fn digest(&mut self, entry: &Entry) -> Result<Hashed, ContainerError> {
         let (mut hasher, mut at) = (Hasher::new(), 0u64);
         let mut holes = entry.holes.iter().peekable();
         let mut extents = entry.extents.iter().peekable();

@@ -180,11 +180,11 @@ fn check(control: &Control) -> Result<()> {
     Ok(())
 }
 
-/// The frames of each archive, and the stretches without any.
-fn scan(
-    source: &dyn Source,
-    control: &Control,
-) -> std::result::Result<(HashMap<ArchiveId, Found>, Vec<Range<u64>>), IndexError> {
+/// The frames of each archive, and the stretches without any, bytes.
+type Scanned = (HashMap<ArchiveId, Found>, Vec<Range<u64>>);
+
+/// Looks for frames.
+fn scan(source: &dyn Source, control: &Control) -> std::result::Result<Scanned, IndexError> {
     let mut found: HashMap<ArchiveId, Found> = HashMap::new();
     let (mut decoder, mut buffer) = (Decoder::new(), Vec::new());
     let progress = |bytes| {

@@ -347,3 +347,75 @@ fn least_limit(packer: &Packer) -> u64 {
     }
     yes
 }
+
+/// What may happen to a file between the scan and its reading.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Grows,
+    Shrinks,
+    Vanishes,
+    BecomesAFolder,
+}
+
+/// No rule of a backend, but the real thing: the files are changed when all were scanned, before any is read.
+#[test]
+fn files_that_change_between_the_scan_and_their_reading_are_named_and_harm_no_other() {
+    const SIZES: [u64; 2] = [3000, 10 * BLOCK as u64 + 5];
+    for change in [Change::Grows, Change::Shrinks, Change::Vanishes, Change::BecomesAFolder] {
+        for (io, dedup) in backends().into_iter().zip([Dedup::File, Dedup::Chunk, Dedup::None].into_iter().cycle()) {
+            let names: Vec<String> = (0..40).map(|n| format!("f{n:02}")).collect();
+            let mut files: Vec<(&str, Content)> =
+                names.iter().zip(0..).map(|(name, n)| (name.as_str(), noise(n % 7, 900 + n * 300))).collect();
+            files.extend([("small", noise(3, SIZES[0])), ("zlarge", noise(3, SIZES[1]))]);
+            let place = Place::of_files(files);
+            let paths = ["small", "zlarge"].map(|name| place.tree.join(name));
+            let control = after_the_scan(move || {
+                for (path, size) in paths.iter().zip(SIZES) {
+                    let resize = |len| fs::File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+                    match change {
+                        Change::Grows => resize(size + 2 * u64::from(BLOCK)),
+                        Change::Shrinks => resize(size / 2),
+                        Change::Vanishes => fs::remove_file(path).unwrap(),
+                        Change::BecomesAFolder => {
+                            fs::remove_file(path).unwrap();
+                            fs::create_dir(path).unwrap();
+                        }
+                    }
+                }
+            });
+            let packer = packer(&place, Order::Similar).dedup(dedup).io(io).control(control);
+            let (bytes, report) = pack(&packer);
+            let archive = open(bytes);
+            verify_clean(&archive);
+            let what = format!("{change:?}, {io}, {dedup:?}: {:?}", report.warnings);
+            for name in &names {
+                assert!(archive.read(name.as_bytes()).unwrap() == place.plan.bytes(name.as_bytes()).unwrap(), "{what}");
+            }
+            let mut named: Vec<&[u8]> = report.warnings.iter().map(|warning| &warning.path[..]).collect();
+            named.sort_unstable();
+            let left = |name: &[u8]| archive.find(name).unwrap();
+            match change {
+                Change::Vanishes | Change::BecomesAFolder => {
+                    assert_eq!(named, [&b"small"[..], b"zlarge"], "{what}");
+                    assert!(report.warnings.iter().all(|warning| warning.what.contains("left out")), "{what}");
+                    assert!(left(b"small").is_none() && left(b"zlarge").is_none(), "{what}");
+                    assert_eq!(archive.len(), 41, "{what}");
+                }
+                Change::Grows | Change::Shrinks => {
+                    // A small file is read again: as short as it is now it is one consistent state, longer than its place it is not.
+                    let flagged = if matches!(change, Change::Grows) { &named[..] } else { &[&b"zlarge"[..]] };
+                    assert_eq!(named, flagged, "{what}");
+                    assert!(named.contains(&&b"zlarge"[..]), "{what}");
+                    for (name, size) in [&b"small"[..], b"zlarge"].into_iter().zip(SIZES) {
+                        let original = place.plan.bytes(name).unwrap();
+                        let read = archive.read(name).unwrap();
+                        let len = if matches!(change, Change::Shrinks) { size / 2 } else { size };
+                        assert!(read == original[..len as usize], "{what}: {} bytes", read.len());
+                        let is_flagged = left(name).unwrap().flags != 0;
+                        assert_eq!(is_flagged, named.contains(&name), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
