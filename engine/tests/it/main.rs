@@ -6,6 +6,8 @@ mod damage;
 mod damage_real;
 mod determinism;
 mod dictionaries;
+mod evil;
+mod evilpack;
 mod failures;
 mod faithful;
 mod filters;
