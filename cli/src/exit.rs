@@ -34,6 +34,7 @@ impl Exit {
             | ErrorKind::NotAnArchive
             | ErrorKind::Newer
             | ErrorKind::NotFound
+            | ErrorKind::TooLarge
             | ErrorKind::Cancelled => Exit::Failed,
         }
     }
@@ -94,6 +95,7 @@ mod tests {
             (ErrorKind::Newer, 2),
             (ErrorKind::Damaged, 3),
             (ErrorKind::NotFound, 2),
+            (ErrorKind::TooLarge, 2),
             (ErrorKind::Cancelled, 2),
         ];
         for (kind, code) in table {

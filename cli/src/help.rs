@@ -88,6 +88,10 @@ Patterns: * and ? stay within one name, ** crosses folders, [a-z] and {a,b} choo
 compared with the last name of each path, one with a slash with the whole path.
 What is named in an argument and is not in the archive is an error. Nothing outside the destination is ever touched.
 
+Before anything is written, the sizes are added up and the free space of the file system is asked for: what cannot fit
+is refused (--no-space-check begins anyway). For archives from strangers --max-size, --max-entries and --max-ratio say
+how much they may come to.
+
 As with tar, root restores owners (by name where this machine knows it), exact permissions, access control lists,
 capabilities and all attributes; others get files of their own, permissions that the umask leaves, and attributes
 user.*. What the archive has and this leaves away, or the system refuses, is said once a kind with the number of

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Newer,
     /// The archive is damaged or truncated.
     Damaged,
+    /// The archive comes to more than was allowed, or than there is space for.
+    TooLarge,
     /// A path that was asked for is not in the archive.
     NotFound,
     /// The caller stopped the run.

@@ -27,6 +27,7 @@ pub mod restore;
 pub mod against;
 pub mod archive;
 pub mod budget;
+pub mod ceiling;
 pub mod error;
 pub mod estimate;
 pub mod pack;

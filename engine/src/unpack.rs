@@ -7,6 +7,7 @@ mod wish;
 mod writing;
 
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use carrack_backends::tree::{self, DirTree, DirTreeOptions, TreeWriter};
 
 use crate::archive::Archive;
 use crate::budget::restore_threads;
-use crate::control::{Control, Warning};
+use crate::ceiling::{self, Ceiling};
+use crate::control::{Control, Escaped, Warning};
 use crate::entry::XattrChoice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::restore::{self, Job, Policy, RestoreError, Workers};
@@ -61,6 +63,8 @@ pub struct Unpacker<'a> {
     stats: bool,
     threads: Option<usize>,
     memory_limit: Option<u64>,
+    ceiling: Ceiling,
+    space_check: bool,
     control: Control,
 }
 
@@ -107,6 +111,8 @@ impl<'a> Unpacker<'a> {
             stats: true,
             threads: None,
             memory_limit: None,
+            ceiling: Ceiling::default(),
+            space_check: true,
             control: Control::default(),
         }
     }
@@ -219,6 +225,20 @@ impl<'a> Unpacker<'a> {
         self
     }
 
+    /// How much what is unpacked may come to; when it is more, nothing is written. No bounds by default.
+    #[must_use]
+    pub fn ceiling(mut self, ceiling: Ceiling) -> Self {
+        self.ceiling = ceiling;
+        self
+    }
+
+    /// Whether to ask, before anything is written, if it fits on the file system (the default).
+    #[must_use]
+    pub fn space_check(mut self, yes: bool) -> Self {
+        self.space_check = yes;
+        self
+    }
+
     /// Whether to record how long each stage takes (the default): [`UnpackReport::stages`]. Without, no clock is read for
     /// it.
     #[must_use]
@@ -237,12 +257,16 @@ impl<'a> Unpacker<'a> {
     /// Unpacks into the folder `dest`, which is made if it is missing.
     ///
     /// # Errors
-    /// When a pattern matches nothing, the destination cannot be written, the index is damaged, or the run was
-    /// cancelled. Damage to single blocks and trouble with single paths are in the report.
+    /// When a pattern matches nothing, the destination cannot be written or has no space for it, it comes to more than is
+    /// allowed, the index is damaged, or the run was cancelled. Damage to single blocks and trouble with single paths are in the report.
     pub fn unpack(&self, dest: impl AsRef<Path>) -> Result<UnpackReport> {
         let options = DirTreeOptions { force: self.force, create: true };
         let dest = dest.as_ref();
         let (workers, wish) = self.gather()?;
+        if self.space_check {
+            let name = Escaped(dest.as_os_str().as_bytes()).to_string();
+            ceiling::check_space(&name, wish.wanted.stored_bytes(), self.force, tree::space(dest))?;
+        }
         let tree = DirTree::open(dest, options)
             .map_err(|error| Error::with(ErrorKind::Output, "cannot unpack into the folder asked for", error))?;
         self.unpack_to(&workers, wish, Arc::new(tree))
@@ -262,7 +286,11 @@ impl<'a> Unpacker<'a> {
         let threads = restore_threads(self.archive, self.threads, self.memory_limit)?;
         let workers = Workers::start(threads).map_err(|error| restore_error(self.archive, error))?;
         let mesh = self.mesh();
-        let wish = Wish::gather(self.archive, &workers, self.patterns.clone(), &self.renames, mesh)?;
+        if self.patterns.is_empty() {
+            self.ceiling.check_summary(self.archive)?;
+        }
+        let wish = Wish::gather(self.archive, &workers, self.patterns.clone(), &self.renames, mesh, self.ceiling)?;
+        self.ceiling.check_size(self.archive, wish.wanted.bytes())?;
         Ok((workers, wish))
     }
 

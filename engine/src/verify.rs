@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::archive::Archive;
 use crate::budget::restore_threads;
+use crate::ceiling::Ceiling;
 use crate::container::frame::FrameKind;
 use crate::control::{Control, Escaped};
 use crate::error::{ErrorKind, Result};
@@ -20,6 +21,8 @@ pub struct VerifyOptions {
     /// Bytes of memory that the process may take at its peak, the program itself included: threads become fewer until
     /// everything fits, unless they were asked for. No limit when `None`.
     pub memory_limit: Option<u64>,
+    /// How much the archive may come to; it is refused before anything is decoded.
+    pub ceiling: Ceiling,
     /// Whether to record how long each stage takes: [`VerifyReport::stages`]. Without, no clock is read for it.
     pub stats: bool,
     /// Progress and cancellation.
@@ -29,7 +32,13 @@ pub struct VerifyOptions {
 impl Default for VerifyOptions {
     /// As many threads as there are cores; stages are recorded.
     fn default() -> Self {
-        Self { threads: None, memory_limit: None, stats: true, control: Control::default() }
+        Self {
+            threads: None,
+            memory_limit: None,
+            ceiling: Ceiling::default(),
+            stats: true,
+            control: Control::default(),
+        }
     }
 }
 
@@ -56,9 +65,10 @@ impl Archive {
     /// Checks every byte: the envelope, every frame, every row, and the content of every file against its digest.
     ///
     /// # Errors
-    /// When the archive cannot be read, its index is damaged, or the run was cancelled. All other damage is in the
+    /// When the archive cannot be read or comes to more than is allowed, its index is damaged, or the run was cancelled. All other damage is in the
     /// report.
     pub fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport> {
+        options.ceiling.check_summary(self)?;
         let threads = restore_threads(self, options.threads, options.memory_limit)?;
         let mut damage = Vec::new();
         if let Err(error) = envelope::check_gaps(&**self.source(), self.index()) {
@@ -70,6 +80,7 @@ impl Archive {
         }
         let workers = Workers::start(threads).map_err(|error| restore_error(self, error))?;
         let wanted = Arc::new(self.all_files(&workers)?);
+        options.ceiling.check_size(self, wanted.bytes())?;
         let outcome = restore::run(&Job {
             source: Arc::clone(self.source()),
             index: Arc::clone(self.index()),

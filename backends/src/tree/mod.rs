@@ -21,6 +21,7 @@ mod memory;
 mod name;
 mod null;
 mod refusals;
+mod space;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use std::io;
 pub use dir::{DirTree, DirTreeOptions};
 pub use memory::{MemoryTree, Node};
 pub use null::{NullCounts, NullTree};
+pub use space::{Space, space};
 
 use crate::witness::Time;
 use crate::xattr::Xattr;

@@ -4,10 +4,33 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use carrack_engine::ceiling::Ceiling;
 use clap::ValueHint;
 
 use super::StatsArgs;
 use crate::{help, size};
+
+/// How much an archive may come to.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct CeilingArgs {
+    /// Refuse when the contents are more than this in all, holes included
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Limits")]
+    pub(crate) max_size: Option<u64>,
+
+    /// Refuse when there are more entries than this
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) max_entries: Option<u64>,
+
+    /// Refuse when the contents are more than so many times as long as the archive
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) max_ratio: Option<u64>,
+}
+
+impl From<CeilingArgs> for Ceiling {
+    fn from(args: CeilingArgs) -> Self {
+        Self { size: args.max_size, entries: args.max_entries, ratio: args.max_ratio }
+    }
+}
 
 /// Unpack an archive, all of it or some paths
 #[derive(Debug, clap::Args)]
@@ -90,6 +113,13 @@ pub(crate) struct UnpackArgs {
     #[arg(long, visible_alias = "xform", value_name = "EXPRESSION", help_heading = "Names")]
     pub(crate) transform: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) ceiling: CeilingArgs,
+
+    /// Begin even if the file system has less space free than what is to be written takes
+    #[arg(long, help_heading = "Limits")]
+    pub(crate) no_space_check: bool,
+
     /// Wait until everything is on the disk
     #[arg(long)]
     pub(crate) sync: bool,
@@ -141,6 +171,9 @@ pub(crate) struct VerifyArgs {
     /// Memory to take at most: threads become fewer until it fits
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) memory_limit: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) ceiling: CeilingArgs,
 
     #[command(flatten)]
     pub(crate) stats: StatsArgs,

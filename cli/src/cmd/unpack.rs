@@ -37,6 +37,8 @@ pub(crate) fn run(mut args: UnpackArgs, ui: &Ui) -> Result<Exit> {
         .transform(transform(&args.transform)?)
         .sync(args.sync)
         .memory_limit(args.memory_limit)
+        .ceiling(args.ceiling.into())
+        .space_check(!args.no_space_check)
         .stats(stats.are_wanted())
         .control(bar.control(cancel));
     if args.same_permissions || args.no_same_permissions {

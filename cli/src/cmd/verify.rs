@@ -29,6 +29,7 @@ pub(crate) fn run(args: &VerifyArgs, ui: &Ui) -> Result<Exit> {
     let options = VerifyOptions {
         threads: args.threads.map(Into::into),
         memory_limit: args.memory_limit,
+        ceiling: args.ceiling.into(),
         stats: stats.are_wanted(),
         control: bar.control(cancel.clone()),
     };

@@ -47,6 +47,7 @@ impl Packer {
             memory_limit: self.memory_limit,
             stats: false,
             control: self.control.clone(),
+            ..VerifyOptions::default()
         };
         let report = archive.verify(&options)?;
         let wrong_root = (archive.summary().root != root).then(|| "it is another archive: its root differs".to_owned());

@@ -65,6 +65,8 @@ pub struct Wanted {
     /// The blocks that are used, each with its range of `uses`.
     blocks: Vec<(u32, Range<usize>)>,
     bytes: u64,
+    /// Without holes.
+    stored: u64,
 }
 
 impl Wanted {
@@ -98,8 +100,10 @@ impl Wanted {
             large,
         });
         self.paths.extend_from_slice(row.path);
-        self.bytes += row.size;
+        // The sizes of a few files can be more than all the bytes that can be counted.
+        self.bytes = self.bytes.saturating_add(row.size);
         for (part, &Extent { block, offset, len }) in row.extents.iter().enumerate() {
+            self.stored = self.stored.saturating_add(len.into());
             self.uses.push(Use { block, offset, len, file, part: part as u32 });
         }
         if !whole {
@@ -132,7 +136,8 @@ impl Wanted {
         self.uses.extend(other.uses.into_iter().map(|used| Use { file: used.file + files, ..used }));
         self.large.extend(other.large);
         self.paths.extend(other.paths);
-        self.bytes += other.bytes;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.stored = self.stored.saturating_add(other.stored);
     }
 
     /// Puts the uses in the order of their blocks. Called once, after the last file.
@@ -187,6 +192,12 @@ impl Wanted {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes of content of all files without their holes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored
     }
 }
 
@@ -260,6 +271,6 @@ mod tests {
         let files: Vec<_> = wanted.uses(1..3).iter().map(|used| (used.file, used.part)).collect();
         assert_eq!(files, [(0, 0), (1, 1)]);
         assert_eq!((wanted.path(1), wanted.large_number(0), wanted.large_number(1)), (&b"c"[..], None, Some(0)));
-        assert_eq!((wanted.bytes(), wanted.files()[1].row), (1028, 2));
+        assert_eq!((wanted.bytes(), wanted.stored_bytes(), wanted.files()[1].row), (1028, 1028, 2));
     }
 }

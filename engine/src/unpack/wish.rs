@@ -12,6 +12,7 @@ use carrack_backends::tree::Attributes;
 use super::rename::{Renamed, Renames, Taken};
 use super::sieve::{Mesh, Sieve, Sieved};
 use crate::archive::Archive;
+use crate::ceiling::Ceiling;
 use crate::control::Warning;
 use crate::entry::{Device, Kind, Row, Xattr};
 use crate::error::Result;
@@ -49,13 +50,14 @@ impl Wish {
     /// Goes through the rows of an archive once, decoded by `workers`, and notes what `patterns` select.
     ///
     /// # Errors
-    /// When a pattern matches nothing, or the index is damaged.
+    /// When a pattern matches nothing, there are more entries than the ceiling allows, or the index is damaged.
     pub(super) fn gather(
         archive: &Archive,
         workers: &Workers,
         patterns: Vec<String>,
         renames: &Renames,
         mesh: Mesh,
+        ceiling: Ceiling,
     ) -> Result<Self> {
         let mut selection = Selection::new(patterns);
         let mut scratch = Scratch::default();
@@ -71,7 +73,8 @@ impl Wish {
         };
         let each = |batch: &Batch, at: usize| {
             let (number, row) = (batch.number(at), &batch.row(at, &mut scratch));
-            gathering.row(number, row, selection.takes(row.path))
+            gathering.row(number, row, selection.takes(row.path))?;
+            ceiling.check_entries(archive, gathering.wish.entries)
         };
         archive.for_each_with(workers, |_| (), each, Ok)?;
         selection.check()?;

@@ -9,7 +9,10 @@ const LAYERS: [&[&str]; 5] = [
     &["codec", "container", "plan", "ring", "scan", "walk"],
     &["dedup", "dictionaries", "index"],
     &["pipeline", "restore"],
-    &["against", "archive", "budget", "error", "estimate", "pack", "profile", "salvage", "select", "unpack", "verify"],
+    &[
+        "against", "archive", "budget", "ceiling", "error", "estimate", "pack", "profile", "salvage", "select",
+        "unpack", "verify",
+    ],
 ];
 
 /// Layers within which modules may import one another.
