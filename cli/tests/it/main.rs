@@ -5,8 +5,13 @@
 mod arguments;
 mod calls;
 mod damage;
+// Of the engine's tests: not all that they use is used here.
+#[allow(dead_code)]
+#[path = "../../../engine/tests/it/evilpack.rs"]
+mod evilpack;
 mod exit_codes;
 mod faithful;
+mod hostile;
 mod inputs;
 mod listing;
 mod pipes;

@@ -11,7 +11,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use crate::support::{Place, carrack, noise};
 
 /// Runs a command whose standard output and error are a terminal; what it shows there, and its exit code.
-fn on_terminal(command: &mut Command) -> (String, Option<i32>) {
+pub(crate) fn on_terminal(command: &mut Command) -> (String, Option<i32>) {
     let master: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
