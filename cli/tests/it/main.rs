@@ -16,6 +16,7 @@ mod inputs;
 mod listing;
 mod pipes;
 mod round_trip;
+mod salvage;
 mod signals;
 mod stats;
 mod support;

@@ -545,7 +545,7 @@ fn bombs() -> [(EvilPack, u64); 3] {
     let block = vec![0; 4 << 20];
     let again =
         EvilRow { size: 20_000 << 22, extents: vec![[0, 0, 4 << 20]; 20_000], digest: Some([0; 32]), ..file(b"again") };
-    let mut packed = EvilPack { compressed: true, ..EvilPack::new(&[again.clone()], &[&block]) };
+    let mut packed = EvilPack { compressed: true, ..EvilPack::new(std::slice::from_ref(&again), &[&block]) };
     let frame = &mut packed.frames[0];
     frame.payload = zstd::bulk::compress(&block, 3).unwrap();
     (frame.header.codec, frame.header.stored_len) = (2, frame.payload.len() as u32);
