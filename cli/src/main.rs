@@ -21,6 +21,7 @@ mod cmd;
 mod config;
 mod exit;
 mod help;
+mod json;
 mod output;
 mod progress;
 mod rows;

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use carrack_engine::control::{Escaped, Warning};
+use carrack_engine::control::{Escaped, Warning, commands};
 use carrack_engine::error::{Error, ErrorKind, Result};
 
 use crate::args::Color;
@@ -217,7 +217,7 @@ impl Write for Stdout {
 }
 
 /// Shows a message so that nothing in it can command a terminal or pass for a line of its own: control characters as
-/// `\xHH`. Paths in messages are already escaped; this is the wall behind that one.
+/// `\xHH`, those that are not seen as `\u{HHHH}`. Paths in messages are already escaped; this is the wall behind that one.
 struct Shown<'a, T: ?Sized>(&'a T);
 
 impl<T: fmt::Display + ?Sized> fmt::Display for Shown<'_, T> {
@@ -230,6 +230,7 @@ impl<T: fmt::Display + ?Sized> fmt::Display for Shown<'_, T> {
                     match c {
                         '\n' => self.0.write_str("\\n")?,
                         c if c.is_control() => write!(self.0, "\\x{:02x}", u32::from(c))?,
+                        c if commands(c) => write!(self.0, "\\u{{{:x}}}", u32::from(c))?,
                         c => self.0.write_char(c)?,
                     }
                 }

@@ -194,7 +194,7 @@ pub(crate) fn json(out: &mut Vec<u8>, number: u32, row: &Row<'_>, first_name: Op
         xattrs: Xattrs(row.xattrs),
         changed: row.flags & flags::CHANGED != 0,
     };
-    serde_json::to_writer(&mut *out, &line)?;
+    crate::json::write(out, &line)?;
     out.write_all(b"\n")
 }
 

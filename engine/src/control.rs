@@ -156,7 +156,7 @@ impl fmt::Display for Escaped<'_> {
                     '\\' => f.write_str("\\\\")?,
                     '\n' => f.write_str("\\n")?,
                     '\t' => f.write_str("\\t")?,
-                    c if c.is_control() || is_invisible(c) => {
+                    c if commands(c) => {
                         let mut buf = [0; 4];
                         for byte in c.encode_utf8(&mut buf).bytes() {
                             write!(f, "\\x{byte:02x}")?;
@@ -171,6 +171,13 @@ impl fmt::Display for Escaped<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a character may command a terminal, or make text look like other text: control characters of both sets (U+0000
+/// to U+001F, U+007F to U+009F), and those that cannot be seen.
+#[must_use]
+pub fn commands(c: char) -> bool {
+    c.is_control() || is_invisible(c)
 }
 
 /// Characters that change how their neighbours are shown (bidirectional controls, zero-width characters, line and

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<Exit> {
     let mix = mix(&archive)?;
     let mut out = ui.buffered_stdout()?;
     if args.json {
-        serde_json::to_writer(&mut out, &Info::new(&summary, &mix)).map_err(|error| stdout_error(error.into()))?;
+        crate::json::write(&mut out, &Info::new(&summary, &mix)).map_err(|error| stdout_error(error.into()))?;
         out.write_all(b"\n").map_err(stdout_error)?;
     } else {
         out.write_all(text(&args.archive, &summary, &mix).as_bytes()).map_err(stdout_error)?;
