@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use carrack_backends::tree::{self, DirTree, DirTreeOptions, TreeWriter};
+use carrack_backends::tree::{self, Confined, DirTree, DirTreeOptions, TreeWriter};
 
 use crate::archive::Archive;
 use crate::budget::restore_threads;
@@ -85,6 +85,8 @@ pub struct UnpackReport {
     pub lost: Vec<Vec<u8>>,
     /// What could not be written, while the rest was.
     pub warnings: Vec<Warning>,
+    /// Whether the kernel kept everything that was written below the destination, as a second wall.
+    pub confined: Confined,
     /// How long each stage took, and what the run waited for; empty without [`Unpacker::stats`].
     pub stages: Stages,
 }
@@ -269,7 +271,26 @@ impl<'a> Unpacker<'a> {
         }
         let tree = DirTree::open(dest, options)
             .map_err(|error| Error::with(ErrorKind::Output, "cannot unpack into the folder asked for", error))?;
-        self.unpack_to(&workers, wish, Arc::new(tree))
+        let threads = workers.count();
+        drop(workers);
+        self.unpack_confined(threads, wish, tree)
+    }
+
+    /// Unpacks on a thread that the kernel confines to the destination, as it does those that the thread starts. A
+    /// confined thread stays so: the caller's is left alone.
+    fn unpack_confined(&self, threads: usize, wish: Wish, tree: DirTree) -> Result<UnpackReport> {
+        let start = |error| restore_error(self.archive, RestoreError::Start(error));
+        let work = || {
+            let confined = tree.confine();
+            let workers = Workers::start(threads).map_err(|error| restore_error(self.archive, error))?;
+            let report = self.unpack_to(&workers, wish, Arc::new(tree))?;
+            Ok(UnpackReport { confined, ..report })
+        };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("unpack".to_owned());
+            let thread = thread.spawn_scoped(scope, work).map_err(start)?;
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Unpacks into a tree of the caller's own: for tests and measurements.
@@ -367,6 +388,7 @@ impl<'a> Unpacker<'a> {
             damage: self.archive.name_each(outcome.damage),
             lost,
             warnings: out.into_warnings(),
+            confined: Confined::No("the tree is the caller's own".to_owned()),
             stages: outcome.stages,
         })
     }

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use super::attributes::{Origin, apply_to_folder, apply_to_odd};
 use super::beneath::{Opener, PLACE, READABLE};
+use super::confine::{Confined, confine};
 use super::file::{DirFile, FIRST_MODE, write_all_at};
 use super::folders::{Folder, Folders};
 use super::name::{check, parse};
@@ -89,6 +90,13 @@ impl DirTree {
             refusals: Arc::default(),
             root_reads,
         })
+    }
+
+    /// Has the kernel keep the calling thread, and those that it starts from now on, from making, changing and removing
+    /// names anywhere but in this tree, where the kernel can.
+    #[must_use]
+    pub fn confine(&self) -> Confined {
+        confine(self.folders.root().as_fd())
     }
 
     /// Adds the path to the error of `work`.

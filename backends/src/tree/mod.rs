@@ -14,6 +14,7 @@
 
 mod attributes;
 mod beneath;
+mod confine;
 mod dir;
 mod file;
 mod folders;
@@ -27,6 +28,7 @@ mod tests;
 
 use std::io;
 
+pub use confine::Confined;
 pub use dir::{DirTree, DirTreeOptions};
 pub use memory::{MemoryTree, Node};
 pub use null::{NullCounts, NullTree};

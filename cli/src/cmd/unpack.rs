@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
+use carrack_backends::tree::Confined;
 use carrack_engine::archive::Archive;
 use carrack_engine::control::Escaped;
 use carrack_engine::error::{Error, ErrorKind, Result};
@@ -61,6 +62,12 @@ pub(crate) fn run(mut args: UnpackArgs, ui: &Ui) -> Result<Exit> {
     let took = begin.elapsed();
     bar.finish();
     let report = result?;
+    if ui.verbose {
+        ui.note(match &report.confined {
+            Confined::Yes => "confined to the destination by Landlock".to_owned(),
+            Confined::No(why) => format!("not confined to the destination by the kernel: {why}"),
+        });
+    }
     ui.warnings(&report.warnings);
     for damage in &report.damage {
         ui.damage(damage);

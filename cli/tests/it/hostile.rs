@@ -91,7 +91,8 @@ fn what_comes_to_too_much_is_refused_before_anything_is_written() {
     }
     let enough = ["--max-size", "8", "--max-entries", "2", "--max-ratio", "1"];
     place.call([&["verify", "a.crk"], &enough[..]].concat()).code(0);
-    place.call([&["unpack", "a.crk", "-C", "out"], &enough[..]].concat()).code(0);
+    let run = place.call([&["unpack", "a.crk", "-v", "-C", "out"], &enough[..]].concat()).code(0);
+    run.says("confined to the destination by");
 }
 
 /// Files of 2^44 bytes in all, all of them in one block, which is damaged: with the check it is refused, without it, it is lost.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use carrack_backends::tree::Confined;
 use carrack_engine::archive::Archive;
 use carrack_engine::ceiling::Ceiling;
 use carrack_engine::container::FrameKind;
@@ -534,6 +535,18 @@ fn archives_in_front_of_behind_and_within_archives() {
     ] {
         assert!(!try_everything(bytes).is_empty());
     }
+}
+
+/// The kernel is asked to stand behind everything that these tests try, where it can; whoever calls is left alone.
+#[test]
+fn the_kernel_confines_who_unpacks_and_nobody_else() {
+    let archive = try_open(EvilPack::new(&[file(b"a")], &[BLOCK]).bytes()).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let report = Unpacker::new(&archive).unpack(place.path().join("dest")).unwrap();
+    if let Confined::No(why) = report.confined {
+        eprintln!("not tested: {why}");
+    }
+    std::fs::write(place.path().join("beside"), "").unwrap();
 }
 
 /// A few hundred bytes that claim any number of them: by a hole, by one block over and over.
