@@ -81,7 +81,7 @@ pub(crate) struct UnpackArgs {
     #[arg(long, overrides_with = "acls", help_heading = "Metadata")]
     pub(crate) no_acls: bool,
 
-    /// Restore extended attributes; capabilities and trusted.* go with the owner [default]
+    /// Restore extended attributes, as by default; capabilities and trusted.* go with the owner
     #[arg(long, overrides_with = "no_xattrs", help_heading = "Metadata")]
     pub(crate) xattrs: bool,
 

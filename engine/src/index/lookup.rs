@@ -1,5 +1,5 @@
 //! Rows by path, by number and in order; blocks by seq. Each look-up reads at most the one batch it needs, and those that were
-//! used last are [kept](super::kept).
+//! used last are kept.
 
 use std::fmt;
 use std::ops::Range;

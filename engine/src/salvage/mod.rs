@@ -3,10 +3,10 @@
 //! In: the bytes of what was an archive, whatever is missing of them. Out: a [`Salvaged`], an archive put together anew from the
 //! frames that are intact and a new index, which can be listed, unpacked, or written to a file as it is.
 //!
-//! 1. Frames are searched by their magic ([`scan`]); header checksum and digest prove each.
-//! 2. Rows come from the index where that is intact, else from the directories of the frames ([`rows`]).
-//! 3. What has all its blocks is decoded and hashed ([`hash`]): the digest of a row is proved where there was one, and made where there was none.
-//! 4. The new archive ([`pieced`]) has the frames as they were, at their own numbers, empty tables in place of those that are missing, and
+//! 1. Frames are searched by their magic (`scan`); header checksum and digest prove each.
+//! 2. Rows come from the index where that is intact, else from the directories of the frames (`rows`).
+//! 3. What has all its blocks is decoded and hashed (`hash`): the digest of a row is proved where there was one, and made where there was none.
+//! 4. The new archive (`pieced`) has the frames as they were, at their own numbers, empty tables in place of those that are missing, and
 //!    a new tail.
 //!
 //! Memory: all rows and their paths, some 300 bytes each; a frame and some 32 MiB of decoded blocks a thread.
