@@ -9,7 +9,7 @@ use super::probe::{Verdict, probe};
 use super::search::{Search, search};
 use super::trial::{Trial, grow};
 use super::{
-    Codec, CodecError, CodecId, EncoderDictionary, FilterChoice, Filters, PROBE_LEVEL, ZSTD_LEVEL_DEFAULT, error_code,
+    CHEAP_LEVEL, Codec, CodecError, CodecId, EncoderDictionary, FilterChoice, Filters, ZSTD_LEVEL_DEFAULT, error_code,
 };
 use super::{lzma, room};
 
@@ -182,7 +182,7 @@ impl Context {
                 let is_probed = Codec::Zstd { level: zstd.level }.is_probed();
                 let level = match if is_probed { probe(raw, &mut zstd.trial)? } else { Verdict::Full } {
                     Verdict::Store => return Ok(false),
-                    Verdict::Cheap => PROBE_LEVEL,
+                    Verdict::Cheap => zstd.level.min(CHEAP_LEVEL),
                     Verdict::Full => zstd.level,
                 };
                 zstd.set(search(level, room::window_log(level), raw))?;

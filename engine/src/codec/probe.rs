@@ -1,7 +1,7 @@
 //! A cheap look at a block, before a codec that searches long spends its time on it.
 //!
-//! What flows in: a block's bytes. What flows out: a [`Verdict`], by the bytes alone. zstd itself hurries over what does
-//! not compress up to level 4; above, it searches noise as long as text.
+//! What flows in: a block's bytes. What flows out: a [`Verdict`], by the bytes alone. Up to level 4 zstd itself hurries over
+//! what does not compress; above, it searches noise as long as text.
 //!
 //! Every 4 KiB a few bytes are looked at: where nearly all values differ, there is nothing to be had at that place
 //! ([`is_dense`]). If such places are all but a 128th of the block, compressing cannot save that 128th which it must
@@ -41,7 +41,7 @@ const TRIAL: (usize, usize, usize) = (4, 16, 16 << 10);
 /// Bytes of a sample at most.
 pub(super) const SAMPLE_MAX: usize = TRIAL.0 * TRIAL.2;
 /// Shorter blocks are not worth a look, bytes.
-const SHORTEST: usize = 128 << 10;
+const SHORTEST: usize = 32 << 10;
 
 /// What compressing `raw` can be expected to bring.
 ///

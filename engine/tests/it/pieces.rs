@@ -132,7 +132,7 @@ fn a_memory_limit_makes_pieces_longer_and_says_so() {
     let packer = packer.dictionary(DictionaryChoice::Off);
     let (free, report) = pack(&packer);
     assert_eq!(report.notes, Vec::<String>::new());
-    let (bound, report) = pack(&packer.clone().memory_limit(44_000_000));
+    let (bound, report) = pack(&packer.clone().memory_limit(46_000_000));
     let note =
         report.notes.iter().find(|note| note.contains("pieces of")).unwrap_or_else(|| panic!("{:?}", report.notes));
     assert!(note.contains("not 1 KiB"), "{note}");
