@@ -9,7 +9,7 @@ use carrack_engine::unpack::Unpacker;
 use carrack_fixtures::content::{Content, Lang, Piece, Recipe};
 use carrack_fixtures::tree::{Builder, What};
 
-use crate::support::{Place, TIME, noise, open, pack, rows, try_open, verify, verify_clean};
+use crate::support::{Place, TIME, blocks, noise, open, pack, rows, try_open, verify, verify_clean};
 
 /// One of everything: all kinds, odd names, holes, duplicates, several blocks of each codec's making, long and short.
 fn place() -> Place {
@@ -94,13 +94,7 @@ fn damage_to_one_block_costs_the_files_in_it_and_no_others() {
         let (good, _) = pack(&place.packer().block_size(BLOCK).codec(codec));
         let archive = open(good.clone());
         let entries = rows(&archive);
-        let mut blocks = Vec::new();
-        archive
-            .blocks(&mut |block| {
-                blocks.push(*block);
-                Ok(())
-            })
-            .unwrap();
+        let blocks = blocks(&archive);
         assert!(blocks.len() > 15);
         for block in &blocks {
             // The header, the directory, the middle, the end.

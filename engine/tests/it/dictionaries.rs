@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use carrack_engine::archive::{Archive, BlockInfo};
 use carrack_engine::codec::Codec;
 use carrack_engine::error::ErrorKind;
 use carrack_engine::pack::{Dedup, Packer};
@@ -14,7 +13,7 @@ use carrack_fixtures::tree::Builder;
 
 use crate::salvage::assert_salvageable;
 use crate::support::{
-    Place, TIME, assert_holds, assert_same_trees, noise, open, pack, rows, unpack_clean, verify, verify_clean,
+    Place, TIME, assert_holds, assert_same_trees, blocks, noise, open, pack, rows, unpack_clean, verify, verify_clean,
 };
 
 const BLOCK: u32 = 16 << 10;
@@ -37,17 +36,6 @@ fn place() -> Place {
 
 fn packer(place: &Place) -> Packer {
     place.packer().codec(Codec::Zstd { level: 3 }).block_size(BLOCK)
-}
-
-fn blocks(archive: &Archive) -> Vec<BlockInfo> {
-    let mut blocks = Vec::new();
-    archive
-        .blocks(&mut |block| {
-            blocks.push(*block);
-            Ok(())
-        })
-        .unwrap();
-    blocks
 }
 
 #[test]

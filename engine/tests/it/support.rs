@@ -9,7 +9,7 @@ use std::time::Duration;
 use carrack_backends::read::ReadBackend;
 use carrack_backends::read::choose::{IoChoice, ReadOptions, open_backend};
 use carrack_backends::sink::MemorySink;
-use carrack_engine::archive::Archive;
+use carrack_engine::archive::{Archive, BlockInfo};
 use carrack_engine::digest::Digest;
 use carrack_engine::entry::{Entry, Kind};
 use carrack_engine::error::{Error, ErrorKind};
@@ -119,6 +119,18 @@ pub(crate) fn verify_clean(archive: &Archive) -> VerifyReport {
     assert_eq!((&report.damage[..], report.lost.len()), (&[][..], 0));
     assert_eq!(report.entries, archive.len());
     report
+}
+
+/// What the archive knows of every frame.
+pub(crate) fn blocks(archive: &Archive) -> Vec<BlockInfo> {
+    let mut blocks = Vec::new();
+    archive
+        .blocks(&mut |block| {
+            blocks.push(*block);
+            Ok(())
+        })
+        .unwrap();
+    blocks
 }
 
 pub(crate) fn rows(archive: &Archive) -> Vec<Entry> {
