@@ -129,7 +129,7 @@ fn high_levels_are_packed_under_any_limit_that_is_taken() {
 fn many_files_are_packed_under_any_limit_that_is_taken() {
     let place = Place::many(30_000);
     place.peak("pack -q src -o plain.crk");
-    for mib in [96, 64] {
+    for mib in [96, 72] {
         place.packs_under(mib, "");
     }
     place.peak("pack -q src -o plain.crk -f --level 19 --block-size 1M");
@@ -154,7 +154,8 @@ fn other_orders_are_packed_under_any_limit_that_is_taken() {
 #[test]
 fn pieces_whose_table_does_not_fit_become_longer_and_that_is_said() {
     let place = Place::large(256 << 20);
-    let pack = "pack -f src -o a.crk --level 1 --block-size 256K --dedup chunk --chunk-size 1K --stats-out stats";
+    let pack =
+        "pack -f src -o a.crk --level 1 --block-size 256K --dedup chunk --chunk-size 1K --dict off --stats-out stats";
     let ran = place.run(&format!("{pack} --memory-limit 48M"));
     assert!(ran.ok(), "{}", ran.ending());
     assert!(ran.usage.peak_bytes <= 48 * MIB, "{} bytes", ran.usage.peak_bytes);

@@ -150,6 +150,9 @@ fn a_disk_that_is_really_full_is_told_and_left_clean() {
 
         let archive = open(pack(&place.packer().block_size(64 << 10)).0);
         let error = Unpacker::new(&archive).unpack(full.0.join("out")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert!(!full.0.join("out").exists(), "it was asked before");
+        let error = Unpacker::new(&archive).space_check(false).unpack(full.0.join("out")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Output);
         assert!(error.to_string().contains("No space left"), "{error}");
         assert!(!full.0.join("out/large").exists(), "half a file is left");
