@@ -32,6 +32,8 @@ const EXAMPLES: &str = "Examples:
                                                  with the files in memory, and without
   carrack-bench compare --plant 3 --contenders carrack
                                                  whether a pack that is 3% slower is found
+  carrack-bench compare --front --operations pack --only source,versions --rounds 3
+                                                 time against size, everybody at several levels
   carrack-bench aa                               Carrack against itself, forty times
   carrack-bench random                           4 KiB files out of a million, read at random
   carrack-bench report                           results/report.html from what was measured";

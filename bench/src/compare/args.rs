@@ -27,6 +27,9 @@ pub struct CompareArgs {
     /// Only these, as in 'tar|zstd,naive,carrack --io pread' [default: all that are installed]
     #[arg(long, visible_alias = "only-contenders", value_name = "LIST", value_delimiter = ',')]
     pub(super) contenders: Vec<Contender>,
+    /// Also Carrack's other profiles and levels, and the levels of all others, for the plot of time against size
+    #[arg(long)]
+    pub(super) front: bool,
     /// Whom all others are compared with [default: tar|zstd if it takes part, else naive]
     #[arg(long, value_name = "NAME")]
     pub(super) base: Option<Contender>,

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::str::FromStr;
 
 use carrack_backends::read::choose::IoChoice;
+use carrack_engine::profile::Profile;
 use carrack_measure::host::Host;
 use carrack_measure::process::{self, Stdout};
 
@@ -26,16 +27,34 @@ pub(super) enum Peer {
     Restic,
 }
 
+/// How the program `carrack` is set, where it is not by the level of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Setting {
+    Profile(Profile),
+    Level(i32),
+}
+
+/// Levels of zstd, and of Carrack.
+const LEVELS: std::ops::RangeInclusive<i32> = 1..=19;
+/// Carrack's levels on the plot of time against size: the default is 3.
+const FRONT: [i32; 7] = [1, 2, 4, 6, 9, 12, 19];
+/// Everybody else's.
+const PEERS_FRONT: [i32; 5] = [1, 6, 9, 12, 19];
+
 /// Someone that packs, and perhaps unpacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Contender {
     Peer(Peer),
+    /// The same at this level, whatever that of all is.
+    PeerAt(Peer, i32),
     /// [`crate::naive`].
     Naive,
     /// The program `carrack` with default settings.
     Carrack,
     /// The program `carrack`, reading in this way.
     CarrackIo(IoChoice),
+    /// The program `carrack`, set in this way.
+    CarrackAt(Setting),
     /// [`Contender::Carrack`] once more, under another name: what differs between the two is noise.
     Again,
     /// The engine in a child of this program, without a planted slow-down.
@@ -101,26 +120,44 @@ impl Contender {
         peers.chain([Contender::Naive, Contender::Carrack]).chain(ours).collect()
     }
 
+    /// Carrack's profiles and some of its levels, and everybody else's levels: what the plot of time against size is made of,
+    /// beside what all do at one level.
+    pub(super) fn front() -> Vec<Contender> {
+        // The default profile is Carrack itself.
+        let profiles = Profile::ALL.into_iter().filter(|profile| *profile != Profile::default()).map(Setting::Profile);
+        let settings = profiles.chain(FRONT.map(Setting::Level)).map(Contender::CarrackAt);
+        let peers = Peer::ALL.into_iter();
+        settings.chain(peers.flat_map(|peer| PEERS_FRONT.map(|level| Contender::PeerAt(peer, level)))).collect()
+    }
+
     /// Whether it is the program `carrack`.
     pub(super) fn is_carrack(self) -> bool {
-        matches!(self, Contender::Carrack | Contender::CarrackIo(_) | Contender::Again)
+        matches!(self, Contender::Carrack | Contender::CarrackIo(_) | Contender::CarrackAt(_) | Contender::Again)
+    }
+
+    /// The other archiver that it is, at whatever level.
+    pub(super) fn peer(self) -> Option<Peer> {
+        match self {
+            Contender::Peer(peer) | Contender::PeerAt(peer, _) => Some(peer),
+            _ => None,
+        }
     }
 
     /// Whether its packs can be held against the roofline: the same codec in blocks of the same size.
     pub(super) fn has_roofline(self) -> bool {
-        !matches!(self, Contender::Peer(_))
+        !matches!(self, Contender::Peer(_) | Contender::PeerAt(..) | Contender::CarrackAt(_))
     }
 
     /// Whether it unpacks in a way of its own.
     pub(super) fn unpacks(self) -> bool {
-        matches!(self, Contender::Peer(_) | Contender::Carrack | Contender::Again)
+        self.peer().is_some() || matches!(self, Contender::Carrack | Contender::CarrackAt(_) | Contender::Again)
     }
 
     /// What is here of it.
     pub(super) fn find(self, carrack: &Path, host: &Host) -> Found {
         let mut found = Found { contender: self, version: None, missing: None };
         match self {
-            Contender::Peer(peer) => {
+            Contender::Peer(peer) | Contender::PeerAt(peer, _) => {
                 let programs = peer.programs();
                 let lost: Vec<&str> =
                     programs.iter().map(|program| program.0).filter(|name| !is_on_path(name)).collect();
@@ -132,7 +169,7 @@ impl Contender {
                 }
             }
             Contender::CarrackIo(io) => found.missing = host.refusal(io).map(str::to_owned),
-            Contender::Carrack => {}
+            Contender::Carrack | Contender::CarrackAt(_) => {}
             Contender::Naive | Contender::Again | Contender::Unplanted | Contender::Planted(_) => return found,
         }
         if self.is_carrack() {
@@ -146,9 +183,12 @@ impl fmt::Display for Contender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Contender::Peer(peer) => f.pad(peer.name()),
+            Contender::PeerAt(peer, level) => f.pad(&format!("{} -{level}", peer.name())),
             Contender::Naive => f.pad("naive"),
             Contender::Carrack => f.pad("carrack"),
             Contender::CarrackIo(io) => f.pad(&format!("carrack --io {io}")),
+            Contender::CarrackAt(Setting::Profile(profile)) => f.pad(&format!("carrack --profile {profile}")),
+            Contender::CarrackAt(Setting::Level(level)) => f.pad(&format!("carrack --level {level}")),
             Contender::Again => f.pad("carrack (again)"),
             Contender::Unplanted => f.pad("unplanted"),
             Contender::Planted(hundredths) => f.pad(&format!("planted {}%", f64::from(*hundredths) / 100.0)),
@@ -160,10 +200,16 @@ impl FromStr for Contender {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let found = Self::all().into_iter().find(|contender| contender.to_string() == name.trim());
-        found.ok_or_else(|| {
+        let profiles = Profile::ALL.into_iter().map(Setting::Profile);
+        let settings = profiles.chain(LEVELS.map(Setting::Level)).map(Contender::CarrackAt);
+        let peers = Peer::ALL.into_iter().flat_map(|peer| LEVELS.map(move |level| Contender::PeerAt(peer, level)));
+        let mut known = Self::all().into_iter().chain(settings).chain(peers);
+        known.find(|contender| contender.to_string() == name.trim()).ok_or_else(|| {
             let known = Self::all().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            format!("unknown contender {name:?}: expected one of {known}")
+            format!(
+                "unknown contender {name:?}: expected one of {known}, carrack --profile NAME, carrack --level N, or another \
+                 archiver with -N, as in 'tar|zstd -9'"
+            )
         })
     }
 }
@@ -217,6 +263,24 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), 15);
         assert_eq!(Contender::Planted(350).to_string(), "planted 3.5%");
+    }
+
+    #[test]
+    fn settings_and_levels_are_read_as_they_are_written() {
+        let front = Contender::front();
+        for contender in &front {
+            assert_eq!(contender.to_string().parse(), Ok(*contender));
+            assert!(!Contender::all().contains(contender) && !contender.has_roofline() && contender.unpacks());
+            assert_eq!(contender.is_carrack(), contender.peer().is_none());
+        }
+        let names: Vec<String> = front.iter().map(ToString::to_string).collect();
+        for name in ["carrack --profile small", "carrack --level 9", "tar|zstd -19", "mksquashfs -1"] {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+        assert!(!names.contains(&"carrack --profile balanced".to_owned()), "that is carrack itself");
+        for name in ["carrack --level 20", "tar|zstd -0", "carrack --profile tiny", "naive -3"] {
+            assert!(name.parse::<Contender>().unwrap_err().contains("tar|zstd -9"), "{name}");
+        }
     }
 
     #[test]

@@ -63,12 +63,17 @@ pub fn run(args: &CompareArgs) -> Result<bool> {
     let how = how(args.carrack.clone(), args.level, args.threads)?;
     let mut host = host(&inputs, work.path());
     let named = !args.contenders.is_empty();
-    let wanted = if named { args.contenders.clone() } else { Contender::all() };
+    let mut wanted = if named { args.contenders.clone() } else { Contender::all() };
+    if args.front {
+        wanted.extend(Contender::front());
+    }
     if wanted.iter().any(|contender| contender.is_carrack()) {
         is_there(&how.carrack)?;
     }
     let contenders: Vec<Found> = wanted.iter().map(|contender| contender.find(&how.carrack, &host)).collect();
-    let others = contenders.iter().filter(|found| !matches!(found.contender, Contender::CarrackIo(_)));
+    let others = contenders.iter().filter(|found| {
+        !matches!(found.contender, Contender::CarrackIo(_) | Contender::CarrackAt(_) | Contender::PeerAt(..))
+    });
     let versions = others.filter_map(|found| Some((found.contender.to_string(), found.version.clone()?)));
     host.versions.extend(versions);
     let base = base(args, &contenders)?;

@@ -19,7 +19,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::contenders::{Contender, Peer, seven_zip};
+use super::contenders::{Contender, Peer, Setting, seven_zip};
 
 /// How to pack, for everybody.
 #[derive(Clone, Debug)]
@@ -58,6 +58,7 @@ impl How {
     pub(super) fn pack(&self, contender: Contender, tree: &Path, out: &Path, sync: bool, delay_ns: u64) -> Pack {
         match contender {
             Contender::Peer(peer) => self.peer_pack(peer, tree, out),
+            Contender::PeerAt(peer, level) => How { level, ..self.clone() }.peer_pack(peer, tree, out),
             Contender::Naive => Pack { syncs: true, ..Pack::of(vec![self.child("naive", sync, None, tree, out)]) },
             Contender::Unplanted => {
                 Pack { syncs: true, ..Pack::of(vec![self.child("auto", sync, Some(0), tree, out)]) }
@@ -65,9 +66,13 @@ impl How {
             Contender::Planted(_) => {
                 Pack { syncs: true, ..Pack::of(vec![self.child("auto", sync, Some(delay_ns), tree, out)]) }
             }
-            Contender::Carrack | Contender::Again | Contender::CarrackIo(_) => {
+            Contender::Carrack | Contender::Again | Contender::CarrackIo(_) | Contender::CarrackAt(_) => {
                 let mut pack = command(&self.carrack, ["pack", "--quiet", "--no-tune"]);
-                pack.arg(format!("--level={}", self.level));
+                match contender {
+                    Contender::CarrackAt(Setting::Profile(profile)) => pack.arg(format!("--profile={profile}")),
+                    Contender::CarrackAt(Setting::Level(level)) => pack.arg(format!("--level={level}")),
+                    _ => pack.arg(format!("--level={}", self.level)),
+                };
                 pack.args(self.threads.map(|n| format!("--threads={n}"))).args((!sync).then_some("--no-sync"));
                 if let Contender::CarrackIo(io) = contender {
                     pack.arg(format!("--io={io}"));
@@ -158,8 +163,8 @@ impl How {
         sync: bool,
     ) -> Option<(Vec<Command>, bool)> {
         match contender {
-            Contender::Peer(peer) => Some((self.peer_unpack(peer, archive, dest), false)),
-            Contender::Carrack | Contender::Again => {
+            Contender::Peer(peer) | Contender::PeerAt(peer, _) => Some((self.peer_unpack(peer, archive, dest), false)),
+            Contender::Carrack | Contender::Again | Contender::CarrackAt(_) => {
                 // Special files too: so do the others.
                 let mut unpack = command(&self.carrack, ["unpack", "--quiet", "--no-tune", "--specials"]);
                 unpack.args(self.threads.map(|n| format!("--threads={n}"))).args(sync.then_some("--sync"));
@@ -228,17 +233,17 @@ impl How {
 
 /// How the name of an archive ends: two contenders add this themselves where it is missing.
 pub(super) fn ending(contender: Contender) -> &'static str {
-    match contender {
-        Contender::Peer(Peer::SevenZip) => ".7z",
-        Contender::Peer(Peer::Zpaq) => ".zpaq",
+    match contender.peer() {
+        Some(Peer::SevenZip) => ".7z",
+        Some(Peer::Zpaq) => ".zpaq",
         _ => "",
     }
 }
 
 /// Where the stored bytes of an archive lie: those who keep a repository have other things beside it.
 pub(super) fn stored(contender: Contender, archive: &Path) -> PathBuf {
-    match contender {
-        Contender::Peer(Peer::Borg | Peer::Restic) => archive.join("repository"),
+    match contender.peer() {
+        Some(Peer::Borg | Peer::Restic) => archive.join("repository"),
         _ => archive.to_owned(),
     }
 }

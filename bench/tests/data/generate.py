@@ -240,7 +240,30 @@ def alone():
         "operation": "pack", "backend": "uring", "wall_ns": wall, "verdict": verdict("source", "uring"), "stages": stages_of("pack", "source", "uring", wall)})
 
 
+SETTINGS = {  # several levels and profiles, as in PEERS
+    "carrack --profile fast": (.56, 1.11), "carrack --profile small": (3.1, .88), "carrack --profile smallest": (48, .79),
+    "carrack --profile random": (3.4, 1.04), "carrack --level 1": (.55, 1.11), "carrack --level 6": (2.2, .92), "carrack --level 9": (3.0, .9),
+    "tar|zstd -1": (.8, 1.12), "tar|zstd -9": (3.6, .88), "tar|zstd -19": (110, .76), "mksquashfs -9": (4.4, .93), "7zz -1": (4.1, .8),
+}
+
+
+def front():
+    document = json.loads((HERE / "compare.json").read_text())
+    for name in ("source", "logs"):
+        files, size, rate, packed = CORPORA[name]
+        for contender, (time, share) in SETTINGS.items():
+            wall = size * 1e3 / rate * 1.3 * time
+            document["rows"].append({
+                "id": f"{name}/hot/pack/{contender}", "input": name, "cache": "hot", "operation": "pack", "contender": contender,
+                "command": f"{contender} …", "synced": True, "wall": summary(wall), "cpu": summary(wall * 1.8), "peak": summary(60e6, .02),
+                "read": summary(size, .01), "written": None, "archive_bytes": round(size / packed * share),
+                "base": f"{name}/hot/pack/tar|zstd", "to_base": ratio(time), "efficiency": None, "not_held": 0, "failed": None})
+    document["contenders"] += [{"name": contender, "version": "1.0", "missing": None} for contender in SETTINGS]
+    save("compare.json", document)
+
+
 run()
 compare()
 tune()
 alone()
+front()

@@ -1,4 +1,5 @@
-//! Packing time against archive size. The front joins those that nobody beats in both.
+//! Packing time against archive size. The front joins those that nobody beats in both; Carrack's own front is drawn beside it,
+//! and a line joins the levels of everybody else.
 
 use maud::{Markup, html};
 
@@ -27,11 +28,13 @@ pub(in crate::report) fn draw(scatter: &Scatter, width: f64) -> Drawing {
         scatter.dots.iter().zip(&places).filter(|(dot, _)| dot.front).map(|(_, place)| *place).collect();
     front.sort_by(|a, b| a.0.total_cmp(&b.0));
     let front = steps(&front);
+    let series = series(scatter, &places);
     let labels = place_labels(scatter, &places, &front, (LEFT + 2.0, TOP, right, bottom));
     let body = html! {
         (axis_left(&y.ticks(5.0, whole_percent), LEFT, right))
         (axis_below(&x.ticks(6.0, short_time), TOP, bottom, width))
         path.front d=(path(&front)) {}
+        @for line in &series { path class={ "series " (line.hue) } d=(path(&line.places)) {} }
         @for (place, label) in places.iter().zip(&labels) { (leader(*place, label.as_ref())) }
         @for ((dot, place), label) in scatter.dots.iter().zip(&places).zip(&labels) { (one(dot, *place, label.as_ref())) }
     };
@@ -40,6 +43,33 @@ pub(in crate::report) fn draw(scatter: &Scatter, width: f64) -> Drawing {
         format!("{} {}, {}{front}", dot.label, time(dot.ns), percent(dot.share))
     });
     Drawing { height, points: scatter.dots.len(), label: listed(&scatter.title, said), body }
+}
+
+/// What joins the points of one series.
+#[derive(Debug)]
+struct Series {
+    hue: &'static str,
+    places: Vec<(f64, f64)>,
+}
+
+/// A line for each series of several points, from the fastest on: stairs over its own front for Carrack, which is what can be had of
+/// it, and from point to point for everybody else.
+fn series(scatter: &Scatter, places: &[(f64, f64)]) -> Vec<Series> {
+    let mut names: Vec<&str> = Vec::new();
+    for dot in &scatter.dots {
+        if !names.contains(&dot.series.as_str()) {
+            names.push(&dot.series);
+        }
+    }
+    let line = |name: &str| {
+        let is_ours = name == "carrack";
+        let of_it = |dot: &Dot| dot.series == name && (dot.own_front || !is_ours);
+        let mut line: Vec<_> =
+            scatter.dots.iter().zip(places).filter(|(dot, _)| of_it(dot)).map(|(_, place)| *place).collect();
+        line.sort_by(|a, b| a.0.total_cmp(&b.0));
+        (line.len() > 1).then(|| Series { hue: look(name).0, places: if is_ours { steps(&line) } else { line } })
+    };
+    names.into_iter().filter_map(line).collect()
 }
 
 /// The front as stairs: to the right of a point its size can be had, up to the next.
@@ -55,7 +85,7 @@ fn steps(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 fn one(dot: &Dot, (x, y): (f64, f64), label: Option<&Label>) -> Markup {
-    let (hue, shape) = look(&dot.contender);
+    let (hue, shape) = look(&dot.series);
     let strong = if dot.front { "strong" } else { "soft" };
     let radius = if dot.contender == "carrack" { 5.5 } else { 4.2 };
     let body = html! {
@@ -101,7 +131,7 @@ fn place_labels(scatter: &Scatter, places: &[(f64, f64)], stairs: &[(f64, f64)],
         let words = clipped(&scatter.dots[at].label, 16);
 
         let width = if scatter.dots[at].front { bold_width(&words) } else { text_width(&words) };
-        let near_only = scatter.dots[at].contender.starts_with("carrack ");
+        let near_only = scatter.dots[at].contender.starts_with("carrack --io ");
         let found = candidates(places[at], width).find(|(area, far)| {
             !(near_only && *far) && inside(*area, paper) && !taken.iter().any(|other| overlap(*area, *other))
         });
@@ -147,9 +177,11 @@ mod tests {
         let dot = |at: usize| Dot {
             label: format!("contender {at}"),
             contender: "x".to_owned(),
+            series: "x".to_owned(),
             ns: 1e9 + at as f64 * 1e6,
             share: 0.3,
             front: false,
+            own_front: false,
             tip: String::new(),
         };
         Scatter { title: String::new(), dots: (0..count).map(dot).collect() }
@@ -171,6 +203,22 @@ mod tests {
             assert!(inside(*area, (42.0, 10.0, 344.0, 266.0)), "{area:?}");
             assert!(areas[..at].iter().all(|other| !overlap(*area, *other)), "{area:?}");
         }
+    }
+
+    #[test]
+    fn a_series_is_joined_and_carracks_is_its_front() {
+        let mut scatter = crowd(6);
+        for (at, (series, own)) in
+            [("carrack", true), ("carrack", false), ("carrack", true), ("tar", true), ("tar", false), ("naive", true)]
+                .into_iter()
+                .enumerate()
+        {
+            (scatter.dots[at].series, scatter.dots[at].own_front) = (series.to_owned(), own);
+        }
+        let places = [(1.0, 9.0), (2.0, 9.5), (3.0, 5.0), (7.0, 1.0), (6.0, 2.0), (4.0, 4.0)];
+        let found: Vec<_> = series(&scatter, &places).into_iter().map(|line| (line.hue, line.places)).collect();
+        let ours = ("h-carrack", vec![(1.0, 9.0), (3.0, 9.0), (3.0, 5.0)]);
+        assert_eq!(found, [ours, ("h-peer", vec![(6.0, 2.0), (7.0, 1.0)])]);
     }
 
     #[test]

@@ -263,12 +263,16 @@ pub(in crate::report) struct Scatter {
 pub(in crate::report) struct Dot {
     pub(in crate::report) label: String,
     pub(in crate::report) contender: String,
+    /// The contender, at whatever level or profile.
+    pub(in crate::report) series: String,
     /// Median wall time, ns.
     pub(in crate::report) ns: f64,
     /// Archive bytes per byte of content.
     pub(in crate::report) share: f64,
     /// Nobody is both faster and smaller.
     pub(in crate::report) front: bool,
+    /// Nobody of the same series is both faster and smaller.
+    pub(in crate::report) own_front: bool,
     pub(in crate::report) tip: String,
 }
 
@@ -291,21 +295,44 @@ fn dot(row: &CompareRow, input: &Input) -> Option<Dot> {
     let ns = row.wall?.median.filter(|ns| *ns > 0.0)?;
     let share = quotient(row.archive_bytes?, input.bytes?)?;
     Some(Dot {
-        label: short(&row.contender).to_owned(),
+        label: label(&row.contender).to_owned(),
+        series: series(&row.contender).to_owned(),
         contender: row.contender.clone(),
         ns,
         share,
         front: false,
+        own_front: false,
         tip: format!("{}: {} of the content; {}", row.contender, percent(share), rate_in_words(row, input)),
     })
 }
 
-/// Marks those that nobody beats in time and size at once.
+/// Who a contender is, at whatever level or profile.
+fn series(contender: &str) -> &str {
+    if contender.starts_with("carrack --profile ") || contender.starts_with("carrack --level ") {
+        return "carrack";
+    }
+    match contender.rsplit_once(" -") {
+        Some((peer, level)) if !level.is_empty() && level.bytes().all(|byte| byte.is_ascii_digit()) => peer,
+        _ => contender,
+    }
+}
+
+/// What stands beside its dot.
+fn label(contender: &str) -> &str {
+    let setting = contender.strip_prefix("carrack --profile ").or_else(|| contender.strip_prefix("carrack --"));
+    setting.filter(|_| series(contender) == "carrack").unwrap_or_else(|| short(contender))
+}
+
+/// Marks those that nobody beats in time and size at once, and those that none of their series beats.
 fn mark_front(dots: &mut [Dot]) {
     for at in 0..dots.len() {
         let (ns, share) = (dots[at].ns, dots[at].share);
-        dots[at].front =
-            !dots.iter().any(|other| other.ns <= ns && other.share <= share && (other.ns < ns || other.share < share));
+        let beats = |other: &&Dot| other.ns <= ns && other.share <= share && (other.ns < ns || other.share < share);
+        let (front, own) = {
+            let own = |other: &&Dot| other.series == dots[at].series;
+            (dots.iter().find(beats).is_none(), dots.iter().filter(own).find(beats).is_none())
+        };
+        (dots[at].front, dots[at].own_front) = (front, own);
     }
 }
 
@@ -317,14 +344,50 @@ mod tests {
         let dot = |&(ns, share): &(f64, f64)| Dot {
             label: String::new(),
             contender: String::new(),
+            series: String::new(),
             ns,
             share,
             front: false,
+            own_front: false,
             tip: String::new(),
         };
         let mut dots: Vec<Dot> = of.iter().map(dot).collect();
         mark_front(&mut dots);
         dots.into_iter().map(|dot| dot.front).collect()
+    }
+
+    #[test]
+    fn levels_and_profiles_belong_to_their_contender() {
+        for (contender, of, beside) in [
+            ("carrack", "carrack", "carrack"),
+            ("carrack --profile small", "carrack", "small"),
+            ("carrack --level 9", "carrack", "level 9"),
+            ("carrack --io pread", "carrack --io pread", "pread"),
+            ("tar|zstd", "tar|zstd", "tar|zstd"),
+            ("tar|zstd -19", "tar|zstd", "tar|zstd -19"),
+            ("a -b", "a -b", "a -b"),
+            ("a -", "a -", "a -"),
+        ] {
+            assert_eq!((series(contender), label(contender)), (of, beside), "{contender}");
+        }
+    }
+
+    #[test]
+    fn each_series_has_a_front_of_its_own() {
+        let dot = |series: &str, ns, share| Dot {
+            label: String::new(),
+            contender: String::new(),
+            series: series.to_owned(),
+            ns,
+            share,
+            front: false,
+            own_front: false,
+            tip: String::new(),
+        };
+        let mut dots = vec![dot("a", 1.0, 0.5), dot("b", 2.0, 0.6), dot("b", 3.0, 0.4), dot("b", 4.0, 0.45)];
+        mark_front(&mut dots);
+        let found: Vec<_> = dots.iter().map(|dot| (dot.front, dot.own_front)).collect();
+        assert_eq!(found, [(true, true), (false, true), (true, true), (false, false)]);
     }
 
     #[test]

@@ -52,8 +52,9 @@ const PEERS: &str = "Wall time divided by that of one peer in the same round: th
 const THROUGHPUT: &str = "Megabytes (10⁶ bytes) of content a second: longer is faster. In side-by-side measurements a bar ends \
     at the median of the rounds; the thick line holds half of them, the thin one all. `run` measures each backend once, so its \
     bars have no spread. Each panel has a scale of its own.";
-const SIZE: &str = "Packing: the further left, the faster; the lower, the smaller the archive. The stairs join those that nobody \
-    beats in both. Time is logarithmic.";
+const SIZE: &str = "Packing: the further left, the faster; the lower, the smaller the archive. The dashed stairs join \
+    those that nobody beats in both, the solid ones Carrack's own settings; a thin line joins the levels of another archiver. \
+    Time is logarithmic. `carrack-bench compare --front` measures several levels and profiles.";
 const SHARES: &str = "Each bar is the time of all services of one run, summed over all threads, and whom it went to; waits are not \
     in it, and reads that are in flight at once count each for itself. On its right the verdict: whoever was busy all the time is what the others waited for.";
 const LATENCY: &str = "How long one unit took, from the fastest sample to the slowest: a point at 99% and 1 ms says that 99 of 100 \
