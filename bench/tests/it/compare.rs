@@ -32,7 +32,7 @@ impl Ring {
                  case $1 in --version) echo carrack 0.0.0; exit 0;; esac\n\
                  what=$1; shift; io=auto; sync=--sync; args=\n\
                  while :; do case $1 in\n\
-                 --io=*) io=${{1#--io=}};; --no-sync) sync=;; --level=*|--threads=*) args=\"$args $1\";;\n\
+                 --io=*) io=${{1#--io=}};; --no-sync) sync=;; --level=*|--threads=*) args=\"$args $1\";; --profile=fast) args=\"$args --level=1\";;\n\
                  --quiet|--sync|--no-tune|--specials) ;; *) break;; esac; shift; done\n\
                  case $what in\n\
                  pack) exec \"$bench\" child pack --by=$io $sync $args \"$3\" \"$2\" >/dev/null;;\n\
@@ -339,4 +339,28 @@ fn a_contender_is_compared_with_itself() {
     assert_eq!(output.status.code(), Some(i32::from(held < 3)), "{}", err(&output));
     assert!(out(&output).contains(&format!("{held} of 3 intervals hold 1.0")), "{}", out(&output));
     assert_eq!(ring.place.left(), ["aa.json"]);
+}
+
+/// One command for the plot of time against size: several levels and profiles of Carrack, and levels of the others.
+#[test]
+fn settings_of_carrack_and_levels_of_others_are_rows_of_their_own() {
+    let ring = Ring::new(&[Kind::Csv], 0.01);
+    let level = |what: &str| format!("case $1 in --version) echo fake {what} 1.0; exit;; esac\n");
+    ring.script("tar", &(level("tar") + "cd \"$2\" && find . -type f -exec cat {} +"));
+    // As long as its level says.
+    ring.script("zstd", &(level("zstd") + "cat >/dev/null; head -c \"$((${1#-} * 1000))\" /dev/zero"));
+    let contenders = "tar|zstd,carrack,carrack --level 19,carrack --profile fast,tar|zstd -7";
+    let args = ["--only", "csv", "--rounds", "2", "--operations", "pack", "--contenders", contenders];
+    let output = ring.compare(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let document = ring.document();
+    let archive = |by: &str| row(&document, &format!("csv/hot/pack/{by}"))["archive_bytes"].as_u64().unwrap();
+    assert_eq!((archive("tar|zstd"), archive("tar|zstd -7")), (3000, 7000));
+    assert!(
+        archive("carrack --level 19") < archive("carrack") && archive("carrack") < archive("carrack --profile fast")
+    );
+    let command = |by: &str| row(&document, &format!("csv/hot/pack/{by}"))["command"].as_str().unwrap().to_owned();
+    assert!(command("carrack --profile fast").contains(" --profile=fast "));
+    assert!(!command("carrack --profile fast").contains("--level"), "a level would go before the profile's");
+    assert_eq!(row(&document, "csv/hot/pack/carrack --level 19")["base"], "csv/hot/pack/tar|zstd");
 }

@@ -29,7 +29,10 @@ pub(in crate::report) fn draw(scatter: &Scatter, width: f64) -> Drawing {
     front.sort_by(|a, b| a.0.total_cmp(&b.0));
     let front = steps(&front);
     let series = series(scatter, &places);
-    let labels = place_labels(scatter, &places, &front, (LEFT + 2.0, TOP, right, bottom));
+    // Lines from point to point cross the paper; only stairs are kept free of labels.
+    let stairs: Vec<&[(f64, f64)]> = series.iter().filter(|line| line.is_ours).map(|line| &line.places[..]).collect();
+    let stairs = [&[&front[..]], &stairs[..]].concat();
+    let labels = place_labels(scatter, &places, &stairs, (LEFT + 2.0, TOP, right, bottom));
     let body = html! {
         (axis_left(&y.ticks(5.0, whole_percent), LEFT, right))
         (axis_below(&x.ticks(6.0, short_time), TOP, bottom, width))
@@ -48,6 +51,7 @@ pub(in crate::report) fn draw(scatter: &Scatter, width: f64) -> Drawing {
 /// What joins the points of one series.
 #[derive(Debug)]
 struct Series {
+    is_ours: bool,
     hue: &'static str,
     places: Vec<(f64, f64)>,
 }
@@ -67,7 +71,11 @@ fn series(scatter: &Scatter, places: &[(f64, f64)]) -> Vec<Series> {
         let mut line: Vec<_> =
             scatter.dots.iter().zip(places).filter(|(dot, _)| of_it(dot)).map(|(_, place)| *place).collect();
         line.sort_by(|a, b| a.0.total_cmp(&b.0));
-        (line.len() > 1).then(|| Series { hue: look(name).0, places: if is_ours { steps(&line) } else { line } })
+        (line.len() > 1).then(|| Series {
+            is_ours,
+            hue: look(name).0,
+            places: if is_ours { steps(&line) } else { line },
+        })
     };
     names.into_iter().filter_map(line).collect()
 }
@@ -116,14 +124,14 @@ fn leader(place: (f64, f64), label: Option<&Label>) -> Markup {
 /// Finds each label the nearest free place around its point: those of the front and of Carrack choose first. One that
 /// finds none is left out; its point still tells its name. Carrack's single backends lie so close together that their
 /// labels may not go far.
-fn place_labels(scatter: &Scatter, places: &[(f64, f64)], stairs: &[(f64, f64)], paper: Box4) -> Vec<Option<Label>> {
+fn place_labels(scatter: &Scatter, places: &[(f64, f64)], stairs: &[&[(f64, f64)]], paper: Box4) -> Vec<Option<Label>> {
     let around = |(x, y): (f64, f64)| (x - 6.0, y - 6.0, x + 6.0, y + 6.0);
     let between = |step: &[(f64, f64)]| {
         let ((a, b), (c, d)) = (step[0], step[1]);
         (a.min(c) - 1.0, b.min(d) - 1.0, a.max(c) + 1.0, b.max(d) + 1.0)
     };
     let mut taken: Vec<Box4> = places.iter().map(|place| around(*place)).collect();
-    taken.extend(stairs.windows(2).map(between));
+    taken.extend(stairs.iter().flat_map(|stairs| stairs.windows(2)).map(between));
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_by_key(|at| (scatter.dots[*at].contender != "carrack", !scatter.dots[*at].front));
     let mut labels: Vec<Option<Label>> = places.iter().map(|_| None).collect();
@@ -191,7 +199,7 @@ mod tests {
     fn labels_never_lie_upon_one_another_or_outside() {
         let scatter = crowd(60);
         let places: Vec<(f64, f64)> = (0..60).map(|at| (150.0 + f64::from(at) * 0.5, 150.0)).collect();
-        let labels = place_labels(&scatter, &places, &[(0.0, 155.0), (400.0, 155.0)], (42.0, 10.0, 344.0, 266.0));
+        let labels = place_labels(&scatter, &places, &[&[(0.0, 155.0), (400.0, 155.0)]], (42.0, 10.0, 344.0, 266.0));
         let areas: Vec<Box4> = labels
             .iter()
             .flatten()
