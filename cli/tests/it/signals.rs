@@ -34,10 +34,13 @@ fn start(place: &Place, target: &str) -> Child {
 pub(crate) fn wait_until_catching(child: &Child, signal: u32) {
     loop {
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("the child is still at work");
-        if u64::from_str_radix(mask.trim(), 16).unwrap() & (1 << (signal - 1)) != 0 {
+        let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).expect("the child is there").trim();
+        let holds = |mask| u64::from_str_radix(field(mask), 16).unwrap() & (1 << (signal - 1)) != 0;
+        if holds("SigCgt:") {
             return;
         }
+        assert!(!field("State:").starts_with('Z'), "the child ended before it caught signal {signal}");
+        assert!(!holds("SigIgn:"), "these tests were started with signal {signal} ignored, and so was the child");
         sleep(Duration::from_millis(2));
     }
 }
