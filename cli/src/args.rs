@@ -1,6 +1,7 @@
 //! The flags as they are typed. What flows in: arguments. What flows out: structs of raw values. What this module does
 //! not know: what the values mean together; that is [`config`](crate::config)'s.
 
+mod reading;
 mod restoring;
 
 use std::ffi::OsString;
@@ -16,7 +17,8 @@ use carrack_engine::profile::{DictionaryChoice, Profile};
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use restoring::{UnpackArgs, VerifyArgs};
+pub(crate) use reading::{CatArgs, InfoArgs, ListArgs};
+pub(crate) use restoring::{CeilingArgs, UnpackArgs, VerifyArgs};
 
 use crate::tune::args::TuneArgs;
 use crate::{help, size};
@@ -250,57 +252,6 @@ pub(crate) struct StatsArgs {
     /// Write the same, with all percentiles, as JSON and as an HdrHistogram log into this folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Statistics")]
     pub(crate) stats_out: Option<PathBuf>,
-}
-
-/// List what is in an archive
-#[derive(Debug, clap::Args)]
-#[command(after_help = help::LIST)]
-pub(crate) struct ListArgs {
-    /// The archive
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) archive: PathBuf,
-
-    /// What to list: paths, with all below them, and patterns [default: everything]
-    #[arg(value_name = "PATH|GLOB")]
-    pub(crate) patterns: Vec<OsString>,
-
-    /// Mode, owner and group, size, time, name, and where links lead
-    #[arg(short, long, group = "form")]
-    pub(crate) long: bool,
-
-    /// One JSON object a line
-    #[arg(long, group = "form")]
-    pub(crate) json: bool,
-
-    /// Raw names, each ended by a NUL byte
-    #[arg(short = '0', long = "null", group = "form")]
-    pub(crate) null: bool,
-}
-
-/// Write files of an archive to standard output
-#[derive(Debug, clap::Args)]
-#[command(after_help = help::CAT)]
-pub(crate) struct CatArgs {
-    /// The archive
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) archive: PathBuf,
-
-    /// Files in the archive
-    #[arg(required = true, value_name = "PATH")]
-    pub(crate) paths: Vec<OsString>,
-}
-
-/// Show what an archive is: counts, sizes, codecs, options
-#[derive(Debug, clap::Args)]
-#[command(after_help = help::INFO)]
-pub(crate) struct InfoArgs {
-    /// The archive
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) archive: PathBuf,
-
-    /// As one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// Say how large and how quickly made an archive would be with each profile, from a sample

@@ -90,7 +90,7 @@ What is named in an argument and is not in the archive is an error. Nothing outs
 
 Before anything is written, the sizes are added up and the free space of the file system is asked for: what cannot fit
 is refused (--no-space-check begins anyway). For archives from strangers --max-size, --max-entries and --max-ratio say
-how much they may come to.
+how much they may come to, and --untrusted chooses what few honest archives exceed.
 
 As with tar, root restores owners (by name where this machine knows it), exact permissions, access control lists,
 capabilities and all attributes; others get files of their own, permissions that the umask leaves, and attributes

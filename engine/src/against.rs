@@ -16,7 +16,7 @@ use carrack_backends::read::whole::{Stretch, read_whole};
 pub use difference::{Difference, What};
 
 use crate::archive::Archive;
-use crate::budget::restore_threads;
+use crate::budget::Restoring;
 use crate::control::{Control, Progress, Stage};
 use crate::digest::{Digest, Hasher};
 use crate::entry::{Entries, Kind, Row, XattrChoice};
@@ -69,7 +69,7 @@ impl Archive {
     /// When the folder cannot be walked, the index is damaged, or the run was cancelled. What cannot be read below the
     /// folder is a difference.
     pub fn against(&self, dir: impl AsRef<Path>, options: &AgainstOptions) -> Result<AgainstReport> {
-        let threads = restore_threads(self, options.threads, None)?;
+        let threads = Restoring::plan(self, options.threads, None)?.threads;
         let workers = Workers::start(threads).map_err(|error| restore_error(self, error))?;
         let (entries, unread) = walk_tree(dir.as_ref(), options)?;
         let mut beside = Beside {

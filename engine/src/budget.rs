@@ -7,10 +7,11 @@
 //! The peak of a run is estimated as `BASE + tables + slots × slot + frames × frame + threads × thread`. What each of
 //! them stands for was measured (`docs/performance-scale.md`); `cli/tests/it/memory.rs` holds real processes to it.
 
+mod restoring;
+
 use std::fmt;
 
-use crate::archive::Archive;
-use crate::codec::{Codec, CodecId, FilterChoice, Filters};
+use crate::codec::{Codec, FilterChoice};
 use crate::dedup::{self, PieceSizes};
 use crate::dictionaries::{self, Dictionaries};
 use crate::entry::Entries;
@@ -19,6 +20,8 @@ use crate::pack::threads;
 use crate::pipeline::{extents_most, frames_default, pending_bytes};
 use crate::plan::{Order, Plan};
 use crate::scan;
+
+pub(crate) use restoring::Restoring;
 
 /// The limit where none is given, bytes: so much for each core that the process may use …
 pub const LIMIT_A_CORE: u64 = 64_000_000;
@@ -362,57 +365,6 @@ impl Wish {
             )
         })
     }
-}
-
-/// What unpacking and verifying hold for each file of an archive: what is wanted of it, its path, where its bytes lie.
-const RESTORE_FILE: u64 = 150;
-/// The program, one batch of rows and one of blocks, decoded, bytes.
-const RESTORE_BASE: u64 = 24 << 20;
-
-/// How many threads unpack or verify an archive: as many as `wanted` (or by default) if their frames and blocks fit under
-/// the limit, else fewer. Without a limit nothing is read for it.
-///
-/// # Errors
-/// [`ErrorKind::Usage`] when 0 threads are wanted, or not even the least fits under the limit; what reading the blocks
-/// table says.
-pub(crate) fn restore_threads(archive: &Archive, wanted: Option<usize>, limit: Option<u64>) -> Result<usize> {
-    let most = threads(wanted)?;
-    let Some(limit) = limit else { return Ok(most) };
-    let (mut frame, mut block, mut spare) = (0, 0, 0);
-    let index = archive.index();
-    let longest = index.for_each_block(&**archive.source(), |row| {
-        frame = frame.max(row.frame_len);
-        block = block.max(u64::from(row.raw_len));
-        let len = row.raw_len as usize;
-        let dictionary = if row.codec == CodecId::LZMA.0 { len.next_power_of_two() } else { 0 };
-        spare = spare.max((Filters(row.filters).spare_len(len) + dictionary) as u64);
-        Ok(())
-    });
-    longest.map_err(|error| archive.error(error))?;
-    let files = archive.summary().files;
-    let tables = files * RESTORE_FILE;
-    // Two frames a worker and one more (`restore/mod.rs`); a worker has a block, a directory and a context, and another
-    // block where bytes were shuffled or LZMA has its dictionary.
-    let needed = |threads: u64| {
-        let frames = threads.saturating_mul(2).saturating_add(1).saturating_mul(frame);
-        let workers = threads.saturating_mul(block + spare + (3 << 20));
-        (RESTORE_BASE + tables).saturating_add(frames).saturating_add(workers)
-    };
-    let least = if wanted.is_some() { most } else { 1 };
-    if let Some(threads) = (least..=most).rev().find(|&threads| needed(threads as u64) <= limit) {
-        return Ok(threads);
-    }
-    let help = if least > 1 { "raise the limit, or ask for fewer threads" } else { "raise the limit" };
-    let text = format!(
-        "a memory limit of {}: at least {} are needed: {} for the program, {} for the tables of {files} files, the rest \
-         for {least} thread(s) with blocks of {}; {help}",
-        Mib(limit),
-        Mib(needed(least as u64)),
-        Mib(RESTORE_BASE),
-        Mib(tables),
-        Mib(block),
-    );
-    Err(Error::new(ErrorKind::Usage, text))
 }
 
 /// The limit where none is given, bytes, for a process that may use so many cores.

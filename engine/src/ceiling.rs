@@ -17,11 +17,17 @@ pub struct Ceiling {
     pub size: Option<u64>,
     /// Entries.
     pub entries: Option<u64>,
-    /// Bytes of content for each byte of the archive.
+    /// Bytes of content for each byte of the archive; also bytes of decoded blocks, which no honest archive has more of.
     pub ratio: Option<u64>,
 }
 
 impl Ceiling {
+    /// What an archive of a stranger may come to: text and source code compress a tenth of this, and yet a MiB of archive is
+    /// decoded in a fraction of a second, whatever it claims.
+    pub const UNTRUSTED: Self = Self { size: None, entries: None, ratio: Some(200) };
+    /// Memory that goes with it, bytes: an archive of a MiB is listed and verified in that, or refused.
+    pub const UNTRUSTED_MEMORY: u64 = 64 << 20;
+
     /// Checks what the archive says of itself in its footer, which opening has read: the cheapest look. What the rows
     /// say is added up later, and has to agree.
     ///
@@ -51,11 +57,33 @@ impl Ceiling {
         if let Some(most) = self.size.filter(|&most| bytes > most) {
             return Err(too_large(archive, "bytes of content", bytes, most));
         }
+        self.check_ratio(archive, "content", bytes)
+    }
+
+    /// Checks what all blocks together come to when they are decoded, bytes: an archive whose files name a few bytes of each
+    /// costs no less time.
+    ///
+    /// # Errors
+    /// Of kind [`ErrorKind::TooLarge`]; that the blocks table is damaged.
+    pub fn check_blocks(&self, archive: &Archive) -> Result<()> {
+        if self.ratio.is_none() {
+            return Ok(());
+        }
+        let mut bytes = 0_u64;
+        let sum = archive.index().for_each_block(&**archive.source(), |block| {
+            bytes = bytes.saturating_add(block.raw_len.into());
+            Ok(())
+        });
+        sum.map_err(|error| archive.error(error))?;
+        self.check_ratio(archive, "decoded blocks", bytes)
+    }
+
+    fn check_ratio(&self, archive: &Archive, of: &str, bytes: u64) -> Result<()> {
         let len = archive.summary().archive_bytes;
-        match self.ratio {
-            Some(ratio) if bytes > ratio.saturating_mul(len) => {
-                let what = format!("bytes of content from {len} bytes of archive");
-                Err(too_large(archive, &what, bytes, ratio.saturating_mul(len)))
+        match self.ratio.map(|ratio| ratio.saturating_mul(len)) {
+            Some(most) if bytes > most => {
+                let what = format!("bytes of {of} from {len} bytes of archive");
+                Err(too_large(archive, &what, bytes, most))
             }
             _ => Ok(()),
         }

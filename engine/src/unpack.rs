@@ -14,7 +14,7 @@ use std::sync::Arc;
 use carrack_backends::tree::{self, Confined, DirTree, DirTreeOptions, TreeWriter};
 
 use crate::archive::Archive;
-use crate::budget::restore_threads;
+use crate::budget::Restoring;
 use crate::ceiling::{self, Ceiling};
 use crate::control::{Control, Escaped, Warning};
 use crate::entry::XattrChoice;
@@ -304,14 +304,19 @@ impl<'a> Unpacker<'a> {
 
     /// Starts the workers and has them find out what is wanted.
     fn gather(&self) -> Result<(Workers, Wish)> {
-        let threads = restore_threads(self.archive, self.threads, self.memory_limit)?;
-        let workers = Workers::start(threads).map_err(|error| restore_error(self.archive, error))?;
+        let budget = Restoring::plan(self.archive, self.threads, self.memory_limit)?;
+        let workers = Workers::start(budget.threads).map_err(|error| restore_error(self.archive, error))?;
         let mesh = self.mesh();
         if self.patterns.is_empty() {
             self.ceiling.check_summary(self.archive)?;
         }
-        let wish = Wish::gather(self.archive, &workers, self.patterns.clone(), &self.renames, mesh, self.ceiling)?;
+        let check = |entries, bytes, batch| {
+            self.ceiling.check_entries(self.archive, entries)?;
+            budget.check_tables(self.archive, bytes, batch)
+        };
+        let wish = Wish::gather(self.archive, &workers, self.patterns.clone(), &self.renames, mesh, &check)?;
         self.ceiling.check_size(self.archive, wish.wanted.bytes())?;
+        self.ceiling.check_blocks(self.archive)?;
         Ok((workers, wish))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::archive::Archive;
-use crate::budget::restore_threads;
+use crate::budget::Restoring;
 use crate::ceiling::Ceiling;
 use crate::container::frame::FrameKind;
 use crate::control::{Control, Escaped};
@@ -69,7 +69,7 @@ impl Archive {
     /// report.
     pub fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport> {
         options.ceiling.check_summary(self)?;
-        let threads = restore_threads(self, options.threads, options.memory_limit)?;
+        let budget = Restoring::plan(self, options.threads, options.memory_limit)?;
         let mut damage = Vec::new();
         if let Err(error) = envelope::check_gaps(&**self.source(), self.index()) {
             let error = self.error(error);
@@ -78,9 +78,10 @@ impl Archive {
             }
             damage.push(error.to_string());
         }
-        let workers = Workers::start(threads).map_err(|error| restore_error(self, error))?;
-        let wanted = Arc::new(self.all_files(&workers)?);
+        let workers = Workers::start(budget.threads).map_err(|error| restore_error(self, error))?;
+        let wanted = Arc::new(self.all_files(&workers, &budget)?);
         options.ceiling.check_size(self, wanted.bytes())?;
+        options.ceiling.check_blocks(self)?;
         let outcome = restore::run(&Job {
             source: Arc::clone(self.source()),
             index: Arc::clone(self.index()),
@@ -106,7 +107,7 @@ impl Archive {
     }
 
     /// Every file, with every extent checked to lie inside its block.
-    fn all_files(&self, workers: &Workers) -> Result<Wanted> {
+    fn all_files(&self, workers: &Workers, budget: &Restoring) -> Result<Wanted> {
         let mut lens = Vec::new();
         self.index()
             .for_each_block(&**self.source(), |block| {
@@ -115,14 +116,16 @@ impl Archive {
             })
             .map_err(|error| self.error(error))?;
         let mut wanted = Wanted::new();
-        let files = |batch: &Batch| self.files_of(batch, &lens);
+        let files = |batch: &Batch| Ok((self.files_of(batch, &lens)?, batch.memory_bytes() as u64));
         self.for_each_with(
             workers,
             files,
             |_, _| Ok(()),
             |files| {
-                wanted.append(files?);
-                Ok(())
+                let (files, batch) = files?;
+                let batch = batch + files.memory_bytes();
+                wanted.append(files);
+                budget.check_tables(self, wanted.memory_bytes(), batch)
             },
         )?;
         wanted.sort();

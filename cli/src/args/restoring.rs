@@ -21,14 +21,30 @@ pub(crate) struct CeilingArgs {
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(crate) max_entries: Option<u64>,
 
-    /// Refuse when the contents are more than so many times as long as the archive
+    /// Refuse when the contents, or the blocks decoded, are more than so many times as long as the archive
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(crate) max_ratio: Option<u64>,
+
+    /// For archives of strangers: --max-ratio 200 and 64 MiB of memory, where nothing else is given
+    #[arg(long, help_heading = "Limits")]
+    pub(crate) untrusted: bool,
+}
+
+impl CeilingArgs {
+    /// The memory limit: what was given, or what goes with archives of strangers.
+    pub(crate) fn memory_limit(&self, given: Option<u64>) -> Option<u64> {
+        given.or(self.untrusted.then_some(Ceiling::UNTRUSTED_MEMORY))
+    }
 }
 
 impl From<CeilingArgs> for Ceiling {
     fn from(args: CeilingArgs) -> Self {
-        Self { size: args.max_size, entries: args.max_entries, ratio: args.max_ratio }
+        let base = if args.untrusted { Self::UNTRUSTED } else { Self::default() };
+        Self {
+            size: args.max_size.or(base.size),
+            entries: args.max_entries.or(base.entries),
+            ratio: args.max_ratio.or(base.ratio),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! `carrack list`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io;
 use std::io::Write;
 
 use carrack_engine::archive::Archive;
+use carrack_engine::ceiling::Ceiling;
 use carrack_engine::entry::Row;
 use carrack_engine::error::Result;
 use carrack_engine::select::Selection;
@@ -18,13 +19,14 @@ use crate::select::patterns;
 
 pub(crate) fn run(args: &ListArgs, ui: &Ui) -> Result<Exit> {
     let mut selection = Selection::new(patterns(&args.patterns)?);
-    let archive = Archive::open(&args.archive)?;
+    let archive = Archive::open(&args.archive)?.keep_rows(ROWS_LEN);
+    Ceiling::from(args.ceiling).check_summary(&archive)?;
     let style = Style { terminal: ui.out_is_terminal, colour: ui.out_colour };
     let mut form = Form::new(args, style, &archive)?;
     let mut out = ui.buffered_stdout()?;
     let result = archive.for_each(&mut |number, row| {
         form.pass(number, row);
-        if selection.takes(row.path) { form.write(&mut out, number, row).map_err(stdout_error) } else { Ok(()) }
+        if selection.takes(row.path) { form.write(&mut out, number, row) } else { Ok(()) }
     });
     // What was listed before an error is good, and is shown.
     let flushed = finish(&mut out);
@@ -34,16 +36,16 @@ pub(crate) fn run(args: &ListArgs, ui: &Ui) -> Result<Exit> {
 }
 
 /// How rows are written.
-enum Form {
+enum Form<'a> {
     Plain(Style),
     Null,
-    Long(Long, FirstNames),
+    Long(Long, FirstNames<'a>),
     /// With room for one line.
-    Json(FirstNames, Vec<u8>),
+    Json(FirstNames<'a>, Vec<u8>),
 }
 
-impl Form {
-    fn new(args: &ListArgs, style: Style, archive: &Archive) -> Result<Self> {
+impl<'a> Form<'a> {
+    fn new(args: &ListArgs, style: Style, archive: &'a Archive) -> Result<Self> {
         Ok(match args {
             ListArgs { null: true, .. } => Form::Null,
             ListArgs { json: true, .. } => Form::Json(FirstNames::of(archive)?, Vec::new()),
@@ -59,49 +61,71 @@ impl Form {
         }
     }
 
-    fn write(&mut self, out: &mut dyn Write, number: u32, row: &Row<'_>) -> io::Result<()> {
-        match self {
+    fn write(&mut self, out: &mut dyn Write, number: u32, row: &Row<'_>) -> Result<()> {
+        let written = match self {
             Form::Plain(style) => rows::plain(out, row, *style),
             Form::Null => rows::null(out, row),
-            Form::Long(long, names) => long.write(out, row, names.get(row)),
+            Form::Long(long, names) => long.write(out, row, names.get(row)?.as_deref()),
             Form::Json(names, line) => {
                 line.clear();
-                rows::json(line, number, row, names.get(row))?;
-                out.write_all(line)
+                let first = names.get(row)?;
+                rows::json(line, number, row, first.as_deref()).and_then(|()| out.write_all(line))
             }
-        }
+        };
+        written.map_err(stdout_error)
     }
 }
 
 /// The first names of files that have several: a hard link's row has but their number. Holds one path a file with
-/// several names, found in a pass of its own that archives without hard links are spared.
-#[derive(Default)]
-struct FirstNames(HashMap<u32, Vec<u8>>);
+/// several names, found in a pass of its own that archives without hard links are spared; looks up in the index what is more
+/// than [`NAMES_LEN`].
+struct FirstNames<'a> {
+    archive: &'a Archive,
+    names: HashMap<u32, Option<Vec<u8>>>,
+    /// Bytes that may still be kept.
+    room: usize,
+}
 
-impl FirstNames {
-    fn of(archive: &Archive) -> Result<Self> {
-        let mut names = HashMap::new();
+/// Bytes of decoded rows that are kept for looking up first names.
+const ROWS_LEN: usize = 16 << 20;
+/// Bytes of first names that are kept at most.
+const NAMES_LEN: usize = 16 << 20;
+/// What a name takes besides its bytes.
+const NAME_LEN: usize = 64;
+
+impl<'a> FirstNames<'a> {
+    fn of(archive: &'a Archive) -> Result<Self> {
+        let (mut names, mut room) = (HashMap::new(), NAMES_LEN);
         if archive.summary().hardlinks > 0 {
             archive.for_each(&mut |_, row| {
-                if let Some(first) = row.hardlink {
-                    names.entry(first).or_default();
+                if let Some(first) = row.hardlink
+                    && room >= NAME_LEN
+                    && names.insert(first, None).is_none()
+                {
+                    room -= NAME_LEN;
                 }
                 Ok(())
             })?;
         }
-        Ok(Self(names))
+        Ok(Self { archive, names, room })
     }
 
     /// A link's first name always comes before it.
     fn pass(&mut self, number: u32, row: &Row<'_>) {
-        if !self.0.is_empty()
-            && let Some(name) = self.0.get_mut(&number)
+        if !self.names.is_empty()
+            && let Some(name) = self.names.get_mut(&number)
+            && row.path.len() <= self.room
         {
-            name.extend_from_slice(row.path);
+            self.room -= row.path.len();
+            *name = Some(row.path.to_vec());
         }
     }
 
-    fn get(&self, row: &Row<'_>) -> Option<&[u8]> {
-        self.0.get(&row.hardlink?).map(Vec::as_slice)
+    fn get(&self, row: &Row<'_>) -> Result<Option<Cow<'_, [u8]>>> {
+        let Some(first) = row.hardlink else { return Ok(None) };
+        match self.names.get(&first) {
+            Some(Some(name)) => Ok(Some(name.into())),
+            _ => Ok(Some(self.archive.row_path(first)?.into())),
+        }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(mut args: UnpackArgs, ui: &Ui) -> Result<Exit> {
         .strip_components(args.strip_components)
         .transform(transform(&args.transform)?)
         .sync(args.sync)
-        .memory_limit(args.memory_limit)
+        .memory_limit(args.ceiling.memory_limit(args.memory_limit))
         .ceiling(args.ceiling.into())
         .space_check(!args.no_space_check)
         .stats(stats.are_wanted())

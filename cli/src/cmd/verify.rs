@@ -28,7 +28,7 @@ pub(crate) fn run(args: &VerifyArgs, ui: &Ui) -> Result<Exit> {
     let bar = Bar::new(ui);
     let options = VerifyOptions {
         threads: args.threads.map(Into::into),
-        memory_limit: args.memory_limit,
+        memory_limit: args.ceiling.memory_limit(args.memory_limit),
         ceiling: args.ceiling.into(),
         stats: stats.are_wanted(),
         control: bar.control(cancel.clone()),

@@ -1,6 +1,8 @@
 //! Archives that somebody wrote who means harm, as the user meets them: what is said, with which exit code, and that no
 //! message commands the terminal.
 
+use carrack_engine::container::frame::digest_of;
+use carrack_engine::digest::Digest;
 use serde_json::json;
 
 use crate::evilpack::{EvilPack, EvilRow};
@@ -83,8 +85,14 @@ fn what_comes_to_too_much_is_refused_before_anything_is_written() {
     let place = Place::empty();
     place.file("a.crk", &EvilPack::new(&[file(b"a"), file(b"b")], &[b"xxxx"]).bytes());
     for (flag, value) in [("--max-size", "7"), ("--max-entries", "1"), ("--max-ratio", "0")] {
-        for command in [&["unpack", "-C", "out"][..], &["verify"]] {
-            let run = place.call([command, &["a.crk", flag, value]].concat()).code(2);
+        let cat = if flag == "--max-size" { "3" } else { value };
+        for (args, value) in [
+            (&["unpack", "-C", "out", "a.crk"][..], value),
+            (&["verify", "a.crk"], value),
+            (&["list", "a.crk"], value),
+            (&["cat", "a.crk", "b"], cat),
+        ] {
+            let run = place.call([args, &[flag, value]].concat()).code(2);
             run.says("a.crk: ").says("more than the ").says("nothing was done");
         }
         assert!(!place.path("out").exists());
@@ -95,13 +103,37 @@ fn what_comes_to_too_much_is_refused_before_anything_is_written() {
     run.says("confined to the destination by");
 }
 
-/// Files of 2^44 bytes in all, all of them in one block, which is damaged: with the check it is refused, without it, it is lost.
+/// A small archive that files name little of costs the time of all its blocks: they are added up too.
+#[test]
+fn what_strangers_may_claim_is_bounded() {
+    let place = Place::empty();
+    let block = vec![0; 4 << 20];
+    let mut pack = EvilPack::new(&[file(b"a")], &[&block]);
+    pack.frames[0].payload = zstd::bulk::compress(&block, 3).unwrap();
+    (pack.frames[0].header.codec, pack.frames[0].header.stored_len) = (2, pack.frames[0].payload.len() as u32);
+    pack.frames[0].header.digest = digest_of(b"", &pack.frames[0].payload);
+    pack.rows[0].digest = Some(Digest::of(&[0; 4]).0);
+    place.file("a.crk", &pack.bytes());
+    for args in [&["verify", "a.crk"][..], &["unpack", "a.crk", "-C", "out"], &["cat", "a.crk", "a"]] {
+        let run = place.call([args, &["--untrusted"]].concat()).code(2);
+        run.says("4194304 bytes of decoded blocks from ").says("nothing was done");
+        assert!(!place.path("out").exists());
+    }
+    assert_eq!(place.call(["list", "a.crk", "--untrusted"]).code(0).text(), "a\n");
+    for flags in [&[][..], &["--untrusted", "--max-ratio", "2000"]] {
+        assert_eq!(place.call([&["cat", "a.crk", "a"], flags].concat()).code(0).out, [0; 4]);
+    }
+    let run = place.call(["verify", "a.crk", "--untrusted", "--max-ratio", "2000", "--memory-limit", "20M"]).code(2);
+    run.says("a memory limit of 20 MiB");
+}
+
+/// Files of 2^42 bytes in all, all of them in one block, which is damaged: with the check it is refused, without it, it is lost.
 #[test]
 fn what_does_not_fit_is_refused_unless_it_is_asked_for() {
     let place = Place::empty();
     let block = vec![0; 64 << 20];
-    let extents = vec![[0, 0, 64 << 20]; 1 << 16];
-    let row = |path: &[u8]| EvilRow { size: 1 << 42, extents: extents.clone(), digest: Some([0; 32]), ..file(path) };
+    let extents = vec![[0, 0, 64 << 20]; 1 << 14];
+    let row = |path: &[u8]| EvilRow { size: 1 << 40, extents: extents.clone(), digest: Some([0; 32]), ..file(path) };
     let rows: Vec<_> = (0..4u8).map(|n| row(&[b'a' + n])).collect();
     let mut pack = EvilPack { compressed: true, ..EvilPack::new(&rows, &[&block]) };
     pack.frames[0].payload.truncate(0);
@@ -110,7 +142,7 @@ fn what_does_not_fit_is_refused_unless_it_is_asked_for() {
     place.file("a.crk", &pack.bytes());
     for flags in [&[][..], &["--force"]] {
         let run = place.call([&["unpack", "a.crk", "-C", "out"], flags].concat()).code(2);
-        run.says("17592186044416 bytes are to be written").says("nothing was written");
+        run.says("4398046511104 bytes are to be written").says("nothing was written");
         assert!(!place.path("out").exists());
     }
     place.call(["unpack", "a.crk", "-C", "out", "--no-space-check"]).code(3).says("lost: a");

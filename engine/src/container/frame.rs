@@ -19,7 +19,7 @@ use super::align;
 use super::error::{ContainerError, Hex};
 use super::id::ArchiveId;
 use crate::digest::Digest;
-use crate::limits::{BLOCK_SIZE_MAX, DICTIONARY_LEN_MAX, DIRECTORY_LEN_MAX, FRAMES_MAX};
+use crate::limits::{BLOCK_SIZE_MAX, DICTIONARY_LEN_MAX, DIRECTORY_LEN_MAX, FRAMES_MAX, directory_decoded_max};
 
 /// First bytes of every frame. Not valid UTF-8, and damaged by every kind of text conversion.
 pub const MAGIC: [u8; 8] = [0x89, b'C', b'R', b'K', b'F', 0x0D, 0x0A, 0x1A];
@@ -194,6 +194,10 @@ impl FrameHeader {
             DIRECTORY_LEN_MAX,
             offset + 48,
         )?;
+        let most = directory_decoded_max(self.directory_stored_len);
+        if u64::from(self.directory_raw_len) > most {
+            return wrong(48, format!("a directory of at most {most} bytes"), &self.directory_raw_len);
+        }
         if self.kind == FrameKind::Table && self.raw_len != 0 {
             return wrong(40, "no payload in a table".into(), &self.raw_len);
         }

@@ -43,6 +43,8 @@ pub struct XattrTable {
     rows: Rare<u32>,
     sets: Vec<Arc<[Xattr]>>,
     numbers: HashMap<Arc<[Xattr]>, u32>,
+    /// What the sets take, bytes.
+    sets_bytes: usize,
 }
 
 impl XattrTable {
@@ -59,6 +61,8 @@ impl XattrTable {
             Some(last) if Arc::ptr_eq(last, set) => self.sets.len() as u32 - 1,
             _ => *self.numbers.entry(Arc::clone(set)).or_insert_with(|| {
                 self.sets.push(Arc::clone(set));
+                let bytes = set.iter().map(|xattr| size_of::<Xattr>() + xattr.name.len() + xattr.value.len());
+                self.sets_bytes += bytes.sum::<usize>() + 64;
                 self.sets.len() as u32 - 1
             }),
         };
@@ -89,9 +93,7 @@ impl XattrTable {
     /// Bytes of memory that it takes.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let attributes = self.sets.iter().flat_map(|set| set.iter());
-        let bytes = attributes.map(|xattr| size_of::<Xattr>() + xattr.name.len() + xattr.value.len());
-        (bytes.sum::<usize>() + self.sets.len() * 64 + self.rows.len() * 8) as u64
+        (self.sets_bytes + self.rows.len() * 8) as u64
     }
 }
 

@@ -168,6 +168,12 @@ impl Batch {
         (self.place.first_row + at as u64) as u32
     }
 
+    /// What the batch takes in memory, bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Where the batch stands in the archive, bytes.
     #[must_use]
     pub fn offset(&self) -> u64 {

@@ -2,7 +2,8 @@
 //!
 //! Arrow's own writer stores a buffer that does not shrink as it is, behind a length of -1. Digests never shrink, and
 //! Polars up to 1.30 cannot read such buffers; so every buffer is compressed here, which costs some ten bytes where it
-//! does not pay. Offsets, which the search of zstd makes little of, are parsed by [`NumberEncoder`].
+//! does not pay. Offsets, which the search of zstd makes little of, are parsed by [`NumberEncoder`]. A batch that would shrink
+//! so far that readers take it for a bomb ([`batch_decoded_max`]) is not compressed at all.
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +21,7 @@ use super::{IndexError, Result};
 use crate::codec::{self, NumberEncoder};
 use crate::container::align;
 use crate::digest::Digest;
-use crate::limits::{ALIGN, BATCH_LEN_MAX};
+use crate::limits::{ALIGN, BATCH_LEN_MAX, batch_decoded_max};
 
 /// Level at which buffers are compressed.
 const ZSTD_LEVEL: i32 = 3;
@@ -42,15 +43,25 @@ pub struct EncodedBatch {
 
 /// Encodes a batch.
 pub(super) fn encode(batch: &RecordBatch) -> Result<EncodedBatch> {
-    let (_, plain) = IpcDataGenerator::default()
-        .encode(batch, &mut DictionaryTracker::new(true), &OPTIONS, &mut IpcWriteContext::default())
-        .expect("a sound batch without dictionaries encodes into memory");
-    let bytes = compress(&plain, &offset_buffers(batch.schema_ref().fields().iter()));
+    let plain = plain(batch);
+    let mut bytes = compress(&plain, &offset_buffers(batch.schema_ref().fields().iter()));
+    // Padding between the buffers is counted along: it is less than what one row may take.
+    if plain.arrow_data.len() as u64 > batch_decoded_max(batch.num_rows() as u64, bytes.len() as u64) {
+        bytes = message(plain);
+    }
     if bytes.len() as u64 > BATCH_LEN_MAX {
         return Err(IndexError::TooLarge { what: "record batch", size: bytes.len() as u64, limit: BATCH_LEN_MAX });
     }
     let digest = Digest::of(&bytes);
     Ok(EncodedBatch { bytes, rows: u32::try_from(batch.num_rows()).expect("a batch is small"), digest })
+}
+
+/// A batch as Arrow encodes it, without compression.
+fn plain(batch: &RecordBatch) -> EncodedData {
+    let (_, plain) = IpcDataGenerator::default()
+        .encode(batch, &mut DictionaryTracker::new(true), &OPTIONS, &mut IpcWriteContext::default())
+        .expect("a sound batch without dictionaries encodes into memory");
+    plain
 }
 
 /// The message of a batch that Arrow has encoded without compression, with each buffer compressed.
@@ -132,13 +143,41 @@ fn metadata(rows: i64, nodes: &[FieldNode], buffers: &[Buffer], body_len: i64) -
     fbb.finished_data().to_vec()
 }
 
+/// A batch that Arrow has encoded without compression as an encapsulated message.
+fn message(plain: EncodedData) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(plain.arrow_data.len() + 4096);
+    arrow_ipc::writer::write_message(&mut bytes, plain, &OPTIONS).expect("memory takes all that is written");
+    bytes
+}
+
 /// The message of a batch without compression: readers take it too, and a test can change values in it.
 #[cfg(test)]
 pub(super) fn encode_plain(batch: &RecordBatch) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    IpcDataGenerator::default()
-        .encode(batch, &mut DictionaryTracker::new(true), &OPTIONS, &mut IpcWriteContext::default())
-        .and_then(|(_, message)| arrow_ipc::writer::write_message(&mut bytes, message, &OPTIONS))
-        .unwrap();
-    bytes
+    message(plain(batch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Kind, Row, Xattr};
+    use crate::index::entries::EntriesWriter;
+    use crate::index::message::decode;
+    use crate::index::schema;
+
+    #[test]
+    fn what_would_shrink_too_far_is_not_compressed() {
+        let xattrs = [Xattr { name: b"user.zeros".to_vec(), value: vec![0; 2 << 20] }];
+        let mut writer = EntriesWriter::new();
+        writer.push(&Row { xattrs: &xattrs, ..Row::new(b"a", Kind::Dir) }).unwrap();
+        let batch = writer.finish().unwrap();
+        let batch = batch.record_batch();
+        let written = encode(batch).unwrap();
+        assert!(written.bytes.len() > 2 << 20, "{} bytes", written.bytes.len());
+        assert_eq!(decode("batch", written.bytes, 0, &schema::ENTRIES, 1).unwrap(), *batch);
+        // The same, compressed, is what a reader takes for a bomb, and it decodes nothing of it.
+        let bomb = compress(&plain(batch), &offset_buffers(batch.schema_ref().fields().iter()));
+        assert!(bomb.len() < 8 << 10, "{} bytes", bomb.len());
+        let error = decode("batch", bomb, 0, &schema::ENTRIES, 1).unwrap_err().to_string();
+        assert!(error.contains("no more bytes than a batch of so many may come to"), "{error}");
+    }
 }

@@ -9,7 +9,7 @@ use arrow_ipc::{Block, BodyCompressionMethod, MessageHeader, MetadataVersion};
 use arrow_schema::{DataType, Field, SchemaRef};
 
 use super::{IndexError, Result};
-use crate::limits::{ALIGN, BATCH_LEN_MAX};
+use crate::limits::{ALIGN, BATCH_LEN_MAX, batch_decoded_max};
 
 /// What an encapsulated message begins with.
 pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -68,7 +68,11 @@ fn check(bytes: &[u8], schema: &SchemaRef, rows: u32) -> std::result::Result<Blo
     let shape = Shape::of(schema.fields().iter());
     check_nodes(&shape, batch.nodes().into_iter().flatten(), rows)?;
     let buffers = batch.buffers().into_iter().flatten();
-    check_buffers(&shape, buffers.map(|buffer| (buffer.offset(), buffer.length())), body, compressed)?;
+    let total = check_buffers(&shape, buffers.map(|buffer| (buffer.offset(), buffer.length())), body, compressed)?;
+    let most = batch_decoded_max(rows.into(), bytes.len() as u64).min(BATCH_LEN_MAX);
+    if total > most {
+        return Err(("no more bytes than a batch of so many may come to", format!("{total} bytes, more than {most}")));
+    }
     let metadata_len = i32::try_from(metadata_len).map_err(|_| ("a short message", metadata_len.to_string()))?;
     Ok(Block::new(0, metadata_len, body.len() as i64))
 }
@@ -92,12 +96,13 @@ fn check_nodes<'a>(
     if count == shape.nodes { Ok(()) } else { Err(("the nodes of the schema", count.to_string())) }
 }
 
+/// Checks the buffers; what they take once decompressed, bytes.
 fn check_buffers(
     shape: &Shape,
     buffers: impl Iterator<Item = (i64, i64)>,
     body: &[u8],
     compressed: bool,
-) -> std::result::Result<(), (&'static str, String)> {
+) -> std::result::Result<u64, (&'static str, String)> {
     let (mut count, mut total) = (0, 0u64);
     for (offset, len) in buffers {
         let width = *shape.widths.get(count).ok_or(("the buffers of the schema", "more".to_owned()))?;
@@ -120,10 +125,7 @@ fn check_buffers(
         }
         total = total.saturating_add(raw_len);
     }
-    if total > BATCH_LEN_MAX {
-        return Err(("a batch of at most 2^30 bytes", format!("{total} bytes")));
-    }
-    if count == shape.widths.len() { Ok(()) } else { Err(("the buffers of the schema", count.to_string())) }
+    if count == shape.widths.len() { Ok(total) } else { Err(("the buffers of the schema", count.to_string())) }
 }
 
 /// What the batches of a schema are made of.

@@ -10,6 +10,7 @@ use crate::container::frame::{FrameHeader, FrameKind, HEADER_LEN, digest_of};
 use crate::dedup::{self, PieceSizes};
 use crate::digest::{self, Digest};
 use crate::index::PlainBatch;
+use crate::limits::directory_decoded_max;
 use crate::plan::ChunkKind;
 use crate::stages::{Clock, Recorder, Step};
 
@@ -114,8 +115,13 @@ impl Frame {
             }
         };
         let (directory_codec, directory_stored_len) = match directory {
-            Encoded::Stored => (CodecId::STORE, self.directory.len()),
-            Encoded::Compressed { codec, len, .. } => (codec, len),
+            Encoded::Compressed { codec, len, .. }
+                if self.directory.len() as u64 <= directory_decoded_max(len32(len)) =>
+            {
+                (codec, len)
+            }
+            // Readers take for a bomb what shrinks further than that.
+            Encoded::Stored | Encoded::Compressed { .. } => (CodecId::STORE, self.directory.len()),
         };
         let mut header = FrameHeader {
             archive_id: job.archive_id,

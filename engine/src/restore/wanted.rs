@@ -67,6 +67,8 @@ pub struct Wanted {
     bytes: u64,
     /// Without holes.
     stored: u64,
+    /// What the parts and holes of large files take, bytes.
+    large_bytes: u64,
 }
 
 impl Wanted {
@@ -107,7 +109,10 @@ impl Wanted {
             self.uses.push(Use { block, offset, len, file, part: part as u32 });
         }
         if !whole {
-            self.large.push(LargeTarget { parts: places(row.extents, row.holes), holes: row.holes.into() });
+            let large = LargeTarget { parts: places(row.extents, row.holes), holes: row.holes.into() };
+            self.large_bytes +=
+                (size_of::<LargeTarget>() + size_of_val(&*large.parts) + size_of_val(&*large.holes)) as u64;
+            self.large.push(large);
         }
     }
 
@@ -138,6 +143,14 @@ impl Wanted {
         self.paths.extend(other.paths);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.stored = self.stored.saturating_add(other.stored);
+        self.large_bytes += other.large_bytes;
+    }
+
+    /// What all of it takes in memory, bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let tables = size_of_val(&*self.files) + size_of_val(&*self.uses) + self.paths.len();
+        tables as u64 + self.large_bytes + self.xattrs.memory_bytes()
     }
 
     /// Puts the uses in the order of their blocks. Called once, after the last file.

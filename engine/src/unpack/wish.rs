@@ -12,7 +12,6 @@ use carrack_backends::tree::Attributes;
 use super::rename::{Renamed, Renames, Taken};
 use super::sieve::{Mesh, Sieve, Sieved};
 use crate::archive::Archive;
-use crate::ceiling::Ceiling;
 use crate::control::Warning;
 use crate::entry::{Device, Kind, Row, Xattr};
 use crate::error::Result;
@@ -27,6 +26,8 @@ pub(super) struct Wish {
     pub(super) folders: Vec<Folder>,
     pub(super) wanted: Wanted,
     pub(super) others: Vec<Other>,
+    /// What folders and others take, bytes.
+    rest_bytes: u64,
     /// What is not done, and what is not restored of the rest.
     pub(super) warnings: Vec<Warning>,
 }
@@ -47,17 +48,33 @@ struct Gathering<'a> {
 }
 
 impl Wish {
+    /// What all of it takes in memory, bytes.
+    fn memory_bytes(&self) -> u64 {
+        self.rest_bytes + self.wanted.memory_bytes()
+    }
+
+    fn push_folder(&mut self, folder: Folder) {
+        self.rest_bytes += (size_of::<Folder>() + folder.path.len()) as u64;
+        self.folders.push(folder);
+    }
+
+    fn push_other(&mut self, other: Other) {
+        self.rest_bytes += (size_of::<Other>() + other.path.len() + other.target.len()) as u64;
+        self.others.push(other);
+    }
+
     /// Goes through the rows of an archive once, decoded by `workers`, and notes what `patterns` select.
     ///
     /// # Errors
-    /// When a pattern matches nothing, there are more entries than the ceiling allows, or the index is damaged.
+    /// When a pattern matches nothing or the index is damaged, and what `check` says, which after each row gets the number of
+    /// entries, and the bytes that what was gathered takes and that the batch of the row does.
     pub(super) fn gather(
         archive: &Archive,
         workers: &Workers,
         patterns: Vec<String>,
         renames: &Renames,
         mesh: Mesh,
-        ceiling: Ceiling,
+        check: &dyn Fn(u64, u64, u64) -> Result<()>,
     ) -> Result<Self> {
         let mut selection = Selection::new(patterns);
         let mut scratch = Scratch::default();
@@ -74,7 +91,7 @@ impl Wish {
         let each = |batch: &Batch, at: usize| {
             let (number, row) = (batch.number(at), &batch.row(at, &mut scratch));
             gathering.row(number, row, selection.takes(row.path))?;
-            ceiling.check_entries(archive, gathering.wish.entries)
+            check(gathering.wish.entries, gathering.wish.memory_bytes(), batch.memory_bytes() as u64)
         };
         archive.for_each_with(workers, |_| (), each, Ok)?;
         selection.check()?;
@@ -112,7 +129,7 @@ impl Gathering<'_> {
                     let sieved = self.sieve.take(row);
                     let target = row.link_target.unwrap_or_default();
                     let target = if self.renames.is_empty() { target.to_vec() } else { self.renames.target(target) };
-                    self.wish.others.push(Other::of(row, path.into_owned(), target, sieved));
+                    self.wish.push_other(Other::of(row, path.into_owned(), target, sieved));
                 }
             }
         }
@@ -139,7 +156,7 @@ impl Gathering<'_> {
         if let Some(path) = self.place(&folder.path, true).map(Cow::into_owned) {
             let sieved = self.sieve.take(&folder.row());
             folder.give(path, sieved);
-            self.wish.folders.push(folder);
+            self.wish.push_folder(folder);
         }
     }
 
@@ -164,7 +181,7 @@ impl Gathering<'_> {
         };
         if let Some(target) = target {
             let sieved = Sieved { mode: row.mode, owner: (row.uid, row.gid), xattrs: None };
-            self.wish.others.push(Other::of(row, path, target, sieved));
+            self.wish.push_other(Other::of(row, path, target, sieved));
         } else {
             // The name that carries the contents is not wanted: this one carries them instead.
             let mut entry = self.archive.row(first)?;

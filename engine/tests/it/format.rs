@@ -195,7 +195,7 @@ fn rows_that_break_a_rule_are_not_written() {
 
 #[test]
 fn a_batch_is_closed_before_its_values_grow_too_long() {
-    let extents = vec![Extent { block: 0, offset: 0, len: 1 }; 3 << 20];
+    let extents = vec![Extent { block: 0, offset: 0, len: 1 }; 3 << 16];
     let file = |path| Row {
         size: extents.len() as u64,
         extents: &extents,
@@ -204,7 +204,7 @@ fn a_batch_is_closed_before_its_values_grow_too_long() {
     };
     let mut writer = EntriesWriter::new();
     assert!(writer.push(&file(b"a")).unwrap().is_none());
-    assert!(writer.push(&file(b"b")).unwrap().is_some(), "two such rows take more than 64 MiB");
+    assert!(writer.push(&file(b"b")).unwrap().is_some(), "two such rows take more than 4 MiB");
     assert!(writer.push(&Row::new(b"c", Kind::Dir)).unwrap().is_none());
 }
 

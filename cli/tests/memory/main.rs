@@ -2,6 +2,11 @@
 //!
 //! A program of its own, and one that holds little: a process begins with the peak of the one that started it.
 
+#[allow(dead_code, reason = "the tests of the command forge more with it")]
+#[path = "../../../engine/tests/it/evilpack.rs"]
+mod evilpack;
+mod hostile;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
