@@ -44,7 +44,7 @@ REPORT  = $(RELEASE)/carrack-bench report --results $(RESULTS)
 # Behind a measurement: the page shows it too, unless there was none; what make says is what the measurement said.
 REFRESH = status=$$?; [ $$status -gt 1 ] || $(REPORT) || true; exit $$status
 
-.PHONY: help build corpus run compare aa tune report test test-rust test-loom test-interop bench bench-quick bench-compare lint \
+.PHONY: help build corpus run compare aa tune report test test-rust test-loom test-interop sweep bench bench-quick bench-compare lint \
         advisories doc clean
 
 help: ## list the targets
@@ -88,6 +88,10 @@ test-rust:
 # Every interleaving of the lock-free parts, in a target folder of its own because the flag rebuilds everything.
 test-loom:
 	RUSTFLAGS="--cfg loom" $(CARGO) test --profile loom --target-dir target/loom -p carrack-engine --lib ring::
+
+# Every harm at every place of small archives, of which `make test` does a part: some minutes.
+sweep: ## change every bit, byte, length and sector of small archives: noticed and contained?
+	CARRACK_SWEEP=all $(CARGO) test --release -p carrack-engine --test it sweep -- --nocapture
 
 test-interop:
 	$(CARGO) build --workspace --bins

@@ -28,5 +28,6 @@ mod shapes;
 mod stages;
 mod streams;
 mod support;
+mod sweep;
 mod synthetic;
 mod threads;
