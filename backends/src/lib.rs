@@ -12,6 +12,7 @@
 //! | [`read`] | the [`ReadBackend`](read::ReadBackend) contract and every backend that fulfils it |
 //! | [`sink`] | where an archive is appended to: a file that appears whole or not at all, a pipe, memory |
 //! | [`xattr`] | extended attributes of a name in an open folder |
+//! | [`transient`] | names that must not outlive the process, however it ends |
 //! | [`tree`] | where unpacked entries are written to: a folder nothing can lead out of, or memory |
 
 #[allow(unsafe_code)]
@@ -23,6 +24,7 @@ mod os;
 pub mod path;
 pub mod read;
 pub mod sink;
+pub mod transient;
 pub mod tree;
 pub mod witness;
 pub mod xattr;

@@ -47,7 +47,9 @@ fn main() -> ExitCode {
         Err(message) => return exit::of_clap(&message).into(),
     };
     let ui = Ui::new(args.quiet, args.verbose, args.color);
-    match run(args.command, &ui) {
+    let result = run(args.command, &ui);
+    ui.signals.ended();
+    match result {
         Ok(exit) => exit.into(),
         Err(error) => failure(&ui, &error).into(),
     }
@@ -76,7 +78,7 @@ fn failure(ui: &Ui, error: &Error) -> Exit {
         return Exit::Signal(exit::SIGPIPE);
     }
     if let (ErrorKind::Cancelled, Some(signal)) = (error.kind(), ui.signals.caught()) {
-        ui.error(&format_args!("stopped by {}", signals::name(signal)));
+        ui.error(&signals::message(signal));
         return Exit::Signal(signal);
     }
     ui.error(error);

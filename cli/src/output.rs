@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use carrack_engine::control::{Escaped, Warning, commands};
+use carrack_engine::control::{Cancel, Escaped, Warning, commands};
 use carrack_engine::error::{Error, ErrorKind, Result};
 
 use crate::args::Color;
@@ -19,6 +19,8 @@ use crate::signals::Signals;
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const RESET: &str = "\x1b[0m";
+/// Empties the line that the cursor is on.
+const ERASE: &str = "\r\x1b[2K";
 
 /// Bytes gathered before they are written to standard output.
 const BUFFER_LEN: usize = 128 << 10;
@@ -155,9 +157,24 @@ impl Ui {
         let _ = io::stderr().lock().write_all(format!("carrack: {}\n", Shown(what)).as_bytes());
     }
 
-    fn message(&self, word: &str, colour: &str, what: &dyn fmt::Display) {
+    /// Lets signals stop the run from now on.
+    ///
+    /// # Errors
+    /// As [`Signals::install`].
+    pub(crate) fn watch_signals(&self) -> Result<Cancel> {
+        // A bar may still be on the line.
+        let erase = if self.err_is_terminal && !self.quiet { ERASE } else { "" };
+        self.signals.install(format!("{erase}{}", self.speech("error", RED)))
+    }
+
+    /// How a message begins.
+    fn speech(&self, word: &str, colour: &str) -> String {
         let (on, off) = if self.err_colour { (colour, RESET) } else { ("", "") };
-        let line = format!("carrack: {on}{word}:{off} {}\n", Shown(what));
+        format!("carrack: {on}{word}:{off} ")
+    }
+
+    fn message(&self, word: &str, colour: &str, what: &dyn fmt::Display) {
+        let line = format!("{}{}\n", self.speech(word, colour), Shown(what));
         let _ = io::stderr().lock().write_all(line.as_bytes());
     }
 }

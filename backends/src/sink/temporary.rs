@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use super::target::Target;
 use crate::os;
+use crate::transient::{self, Place, Transient};
 
 /// Permissions while it is being written: nobody else's business.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -26,14 +27,17 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 pub(super) struct Temporary {
     pub(super) file: File,
     folder: Arc<OwnedFd>,
-    name: Option<String>,
+    name: Option<Hidden>,
 }
+
+/// A name that goes away with the process.
+type Hidden = (String, Transient);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let Some(name) = self.name.take() {
+        if let Some(hidden) = self.name.take() {
             // Nothing to be done when it fails: the folder may be gone, or read-only by now.
-            let _ = unlinkat(self.folder.as_fd(), name.as_str(), AtFlags::empty());
+            let _ = remove(&self.folder, hidden);
         }
     }
 }
@@ -42,7 +46,7 @@ impl Temporary {
     /// A new empty file in `folder`, mode 0600, open for reading and writing.
     pub(super) fn create(folder: Arc<OwnedFd>) -> io::Result<Self> {
         #[cfg(target_os = "linux")]
-        if can_be_nameless(folder.as_fd())
+        if can_be_nameless(&folder)
             && let Ok(file) = nameless(folder.as_fd())
         {
             return Ok(Self { file, folder, name: None });
@@ -53,8 +57,8 @@ impl Temporary {
     /// The same with a hidden name.
     pub(super) fn named(folder: Arc<OwnedFd>) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let (fd, name) = os::with_hidden_name(|name| openat(folder.as_fd(), name, flags, PRIVATE))?;
-        Ok(Self { file: File::from(fd), folder, name: Some(name) })
+        let (fd, hidden) = hidden(&folder, |name| openat(folder.as_fd(), name, flags, PRIVATE))?;
+        Ok(Self { file: File::from(fd), folder, name: Some(hidden) })
     }
 
     /// Gives the file its place in the folder: exclusively, so that nothing that appeared meanwhile is lost, or, when
@@ -62,24 +66,39 @@ impl Temporary {
     pub(super) fn publish(&mut self, target: &Target, replace: bool) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if self.name.is_none() {
-            match link(&self.file, self.folder.as_fd(), target.name.as_c_str()) {
+            let folder = self.folder.as_fd();
+            match transient::unless_ending(|| link(&self.file, folder, target.name.as_c_str())) {
                 // A link cannot replace; a hidden name can be moved over the old file.
                 Err(Errno::EXIST) if replace => {
-                    let ((), name) = os::with_hidden_name(|name| link(&self.file, self.folder.as_fd(), name))?;
-                    self.name = Some(name);
+                    let ((), hidden) = hidden(&self.folder, |name| link(&self.file, folder, name))?;
+                    self.name = Some(hidden);
                 }
                 result => return Ok(result?),
             }
         }
-        let Some(hidden) = &self.name else { return Err(io::ErrorKind::NotFound.into()) };
-        if replace {
-            renameat(self.folder.as_fd(), hidden.as_str(), self.folder.as_fd(), target.name.as_c_str())?;
-        } else {
-            rename_exclusively(self.folder.as_fd(), hidden, &target.name)?;
-        }
+        let Some((hidden, transient)) = &mut self.name else { return Err(io::ErrorKind::NotFound.into()) };
+        let folder = self.folder.as_fd();
+        transient.end(|| match replace {
+            true => Ok(renameat(folder, hidden.as_str(), folder, target.name.as_c_str())?),
+            false => rename_exclusively(folder, hidden, &target.name),
+        })?;
         self.name = None;
         Ok(())
     }
+}
+
+/// Calls `make` with one hidden name after the other until it finds one that is not taken.
+fn hidden<T>(folder: &Arc<OwnedFd>, make: impl FnMut(&str) -> rustix::io::Result<T>) -> io::Result<(T, Hidden)> {
+    let place = Arc::clone(folder) as Place;
+    let ((made, name), transient) = transient::make(&place, || {
+        let (made, name) = os::with_hidden_name(make)?;
+        Ok::<_, io::Error>(((made, name.clone()), name.into_bytes()))
+    })?;
+    Ok((made, (name, transient)))
+}
+
+fn remove(folder: &Arc<OwnedFd>, (name, mut transient): Hidden) -> rustix::io::Result<()> {
+    transient.end(|| unlinkat(folder.as_fd(), name.as_str(), AtFlags::empty()))
 }
 
 #[cfg(target_os = "linux")]
@@ -97,10 +116,10 @@ fn link(file: &File, folder: BorrowedFd<'_>, name: impl rustix::path::Arg) -> ru
 /// Does with an empty file what [`Temporary::publish`] will have to do: some file systems make nameless files and then
 /// cannot name them, and /proc may not be there.
 #[cfg(target_os = "linux")]
-fn can_be_nameless(folder: BorrowedFd<'_>) -> bool {
-    let Ok(file) = nameless(folder) else { return false };
-    match os::with_hidden_name(|name| link(&file, folder, name)) {
-        Ok(((), name)) => unlinkat(folder, name, AtFlags::empty()).is_ok(),
+fn can_be_nameless(folder: &Arc<OwnedFd>) -> bool {
+    let Ok(file) = nameless(folder.as_fd()) else { return false };
+    match hidden(folder, |name| link(&file, folder.as_fd(), name)) {
+        Ok(((), hidden)) => remove(folder, hidden).is_ok(),
         Err(_) => false,
     }
 }

@@ -25,6 +25,7 @@ use super::name::{check, parse};
 use super::refusals::Refusals;
 use super::{Attributes, FileWriter, Refusal, SpecialKind, TreeWriter};
 use crate::os;
+use crate::transient::{self, Place, Transient};
 use crate::witness::Witness;
 
 /// How a [`DirTree`] treats what is there.
@@ -58,9 +59,31 @@ pub(super) fn failed(dest: &Path, path: &[u8], error: io::Error) -> io::Error {
     os::context(if path.is_empty() { dest } else { format!("{dest}/{path}") }, error)
 }
 
-/// Moves what was made under a hidden name over what has its own; does nothing for what has its own already.
-pub(super) fn settle(folder: &Folder, hidden: Option<&str>, name: &[u8]) -> rustix::io::Result<()> {
-    hidden.map_or(Ok(()), |hidden| renameat(folder, hidden, folder, name))
+/// What was made: its hidden name, if it does not have its own yet, and the note that it is not whole.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) hidden: Option<String>,
+    transient: Transient,
+}
+
+impl Fresh {
+    /// The name that it has.
+    pub(super) fn here<'a>(&'a self, name: &'a [u8]) -> &'a [u8] {
+        self.hidden.as_ref().map_or(name, |hidden| hidden.as_bytes())
+    }
+
+    /// Says that it is whole, and moves what has a hidden name over what has its own.
+    pub(super) fn settle(&mut self, folder: &Folder, name: &[u8]) -> rustix::io::Result<()> {
+        let Self { hidden, transient } = self;
+        transient.end(|| hidden.as_ref().map_or(Ok(()), |hidden| renameat(folder, hidden.as_str(), folder, name)))
+    }
+
+    /// Removes it.
+    pub(super) fn remove(&mut self, folder: &Folder, name: &[u8]) -> rustix::io::Result<()> {
+        let Self { hidden, transient } = self;
+        let here = hidden.as_ref().map_or(name, |hidden| hidden.as_bytes());
+        transient.end(|| unlinkat(folder, here, AtFlags::empty()))
+    }
 }
 
 impl DirTree {
@@ -105,23 +128,28 @@ impl DirTree {
     }
 
     /// Calls `make` with `name`; when that is taken, and what has it is to be replaced, with hidden names instead until
-    /// one is free. Returns what was made and the hidden name, if there is one.
+    /// one is free.
     fn make<T>(
         &self,
-        folder: &Folder,
+        folder: &Arc<Folder>,
         name: &[u8],
         mut make: impl FnMut(&[u8]) -> rustix::io::Result<T>,
-    ) -> io::Result<(T, Option<String>)> {
-        match self.folders.sparing(|| make(name)) {
+    ) -> io::Result<(T, Fresh)> {
+        let place = Arc::clone(folder) as Place;
+        let own = transient::make(&place, || self.folders.sparing(|| make(name)).map(|made| (made, name.to_vec())));
+        match own {
             Err(Errno::EXIST) if self.force => {
                 let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
                 if there.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory) {
                     return Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder has that name"));
                 }
-                let (made, hidden) = os::with_hidden_name(|hidden| self.folders.sparing(|| make(hidden.as_bytes())))?;
-                Ok((made, Some(hidden)))
+                let ((made, hidden), transient) = transient::make(&place, || {
+                    let made = os::with_hidden_name(|hidden| self.folders.sparing(|| make(hidden.as_bytes())));
+                    made.map(|(made, hidden)| ((made, hidden.clone()), hidden.into_bytes()))
+                })?;
+                Ok((made, Fresh { hidden: Some(hidden), transient }))
             }
-            result => Ok((result?, None)),
+            result => result.map(|(made, transient)| (made, Fresh { hidden: None, transient })).map_err(Into::into),
         }
     }
 
@@ -129,16 +157,15 @@ impl DirTree {
     /// fails, nothing is left.
     fn make_whole<T>(
         &self,
-        folder: &Folder,
+        folder: &Arc<Folder>,
         name: &[u8],
         make: impl FnMut(&[u8]) -> rustix::io::Result<T>,
         fill: impl FnOnce(T, &[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let (made, hidden) = self.make(folder, name, make)?;
-        let here = hidden.as_ref().map_or(name, |hidden| hidden.as_bytes());
-        let result = fill(made, here).and_then(|()| Ok(settle(folder, hidden.as_deref(), name)?));
+        let (made, mut fresh) = self.make(folder, name, make)?;
+        let result = fill(made, fresh.here(name)).and_then(|()| Ok(fresh.settle(folder, name)?));
         if result.is_err() {
-            let _ = unlinkat(folder, here, AtFlags::empty());
+            let _ = fresh.remove(folder, name);
         }
         result
     }
@@ -235,11 +262,11 @@ impl TreeWriter for DirTree {
         self.named(path, || {
             let (folder, name) = parse(path)?;
             let folder = self.folders.get(folder)?;
-            let (fd, hidden) = self.make(&folder, name, |name| self.make_file(&folder, name, FIRST_MODE))?;
+            let (fd, fresh) = self.make(&folder, name, |name| self.make_file(&folder, name, FIRST_MODE))?;
             Ok(Box::new(DirFile {
                 fd,
                 folder,
-                hidden,
+                fresh,
                 path: path.into(),
                 dest: Arc::clone(&self.dest),
                 origin: self.origin,

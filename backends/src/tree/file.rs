@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, ftruncate, unlinkat};
+use rustix::fs::{AtFlags, ftruncate};
 use rustix::io::Errno;
 
 use super::attributes::Origin;
-use super::dir::{failed, settle};
+use super::dir::{Fresh, failed};
 use super::folders::Folder;
 use super::refusals::Refusals;
 use super::{Attributes, FileWriter};
@@ -24,8 +24,8 @@ pub(super) const FIRST_MODE: u32 = 0o600;
 pub(super) struct DirFile {
     pub(super) fd: OwnedFd,
     pub(super) folder: Arc<Folder>,
-    /// Where it is: its own name, or a hidden one until it replaces what has its own.
-    pub(super) hidden: Option<String>,
+    /// Where it is: under its own name, or a hidden one until it replaces what has its own.
+    pub(super) fresh: Fresh,
     pub(super) path: Box<[u8]>,
     pub(super) dest: Arc<Path>,
     pub(super) origin: Origin,
@@ -39,10 +39,6 @@ pub(super) struct DirFile {
 }
 
 impl DirFile {
-    fn name(&self) -> &[u8] {
-        super::name::split(&self.path).1
-    }
-
     fn try_finish(&mut self, size: u64, attributes: &Attributes) -> io::Result<()> {
         attributes.check()?;
         if *self.broken.get_mut() {
@@ -53,7 +49,7 @@ impl DirFile {
         }
         let noting = self.refusals.of(&self.path);
         self.origin.apply_to_new(self.fd.as_fd(), &self.folder, FIRST_MODE, attributes, noting)?;
-        settle(&self.folder, self.hidden.as_deref(), self.name())?;
+        self.fresh.settle(&self.folder, super::name::split(&self.path).1)?;
         self.finished = true;
         Ok(())
     }
@@ -92,15 +88,16 @@ impl Drop for DirFile {
         if self.finished {
             return;
         }
-        let name = self.hidden.as_ref().map_or_else(|| self.name(), String::as_bytes);
+        let name = super::name::split(&self.path).1;
         // Only what was made here: somebody may have moved it and put something else in its place.
         let ours = Witness::of_fd(self.fd.as_fd()).map(|witness| (witness.dev, witness.ino));
-        let there = rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW).map(Witness::from);
+        let there =
+            rustix::fs::statat(&self.folder, self.fresh.here(name), AtFlags::SYMLINK_NOFOLLOW).map(Witness::from);
         if let (Ok(ours), Ok(there)) = (ours, there)
             && ours == (there.dev, there.ino)
         {
             // When it fails there is nobody to tell: the error that led here is the one to report.
-            let _ = unlinkat(&self.folder, name, AtFlags::empty());
+            let _ = self.fresh.remove(&self.folder, name);
         }
     }
 }

@@ -55,7 +55,7 @@ struct Document<'a> {
 }
 
 pub(crate) fn run(args: &EstimateArgs, ui: &Ui) -> Result<Exit> {
-    let cancel = ui.signals.install()?;
+    let cancel = ui.watch_signals()?;
     let begun = Instant::now();
     let Walked { entries, problems, .. } = walk(args, &|| cancel.is_cancelled())?;
     let walked = begun.elapsed();

@@ -30,7 +30,7 @@ pub(crate) fn run(mut args: PackArgs, ui: &Ui) -> Result<Exit> {
     if ui.verbose {
         ui.note(config.describe());
     }
-    let cancel = ui.signals.install()?;
+    let cancel = ui.watch_signals()?;
     let bar = Bar::new(ui);
     let begin = Instant::now();
     let packer = config.packer().stats(stats.are_wanted()).control(bar.control(cancel));

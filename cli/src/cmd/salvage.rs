@@ -25,7 +25,7 @@ pub(crate) fn run(args: &SalvageArgs, ui: &Ui) -> Result<Exit> {
     let source = File::open(&args.archive)
         .and_then(FileSource::new)
         .map_err(|error| Error::with(ErrorKind::Input, format!("cannot open {name}"), error))?;
-    let cancel = ui.signals.install()?;
+    let cancel = ui.watch_signals()?;
     let bar = Bar::new(ui);
     let control = bar.control(cancel);
     let result = salvaged(args, &name, Arc::new(source), &control, ui);

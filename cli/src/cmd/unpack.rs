@@ -25,7 +25,7 @@ pub(crate) fn run(mut args: UnpackArgs, ui: &Ui) -> Result<Exit> {
     let stats = Stats::resolve(&args.stats, Operation::Unpack, ui)?;
     let begin = Instant::now();
     let archive = Archive::open(&args.archive)?;
-    let cancel = ui.signals.install()?;
+    let cancel = ui.watch_signals()?;
     let bar = Bar::new(ui);
     let mut unpacker = Unpacker::new(&archive)
         .select(patterns)

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &VerifyArgs, ui: &Ui) -> Result<Exit> {
     let stats = Stats::resolve(&args.stats, Operation::Verify, ui)?;
     let begin = Instant::now();
     let archive = Archive::open(&args.archive)?;
-    let cancel = ui.signals.install()?;
+    let cancel = ui.watch_signals()?;
     let bar = Bar::new(ui);
     let options = VerifyOptions {
         threads: args.threads.map(Into::into),

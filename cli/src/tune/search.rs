@@ -61,7 +61,7 @@ pub(super) fn run(args: &TuneArgs, ui: &Ui) -> Result<Exit> {
     let defaults = Defaults::of_this_machine();
     let program = std::env::current_exe()
         .map_err(|error| Error::with(ErrorKind::Input, "cannot find this program, which every run starts", error))?;
-    let cancel = ui.signals.install()?;
+    let cancel = ui.signals.install_patient()?;
     let scratch = Scratch::find(args.work.as_deref(), args.inputs.first().map(PathBuf::as_path))?;
     let show = Show::new(ui, args.exhaustive.is_none().then_some(args.budget));
     let lab = Lab { program, scratch: &scratch, cache: args.cache, cancel, began, show: &show };

@@ -26,7 +26,7 @@ const ASIDE: [&str; 3] = ["futex", "sched_yield", "fcntl"];
 const ATTRIBUTES: [&str; 3] = ["listxattrat", "syscall_0x1d1", "llistxattr"];
 
 /// Whether strace is there and may look at processes.
-fn has_strace() -> bool {
+pub(crate) fn has_strace() -> bool {
     let probe = Command::new("strace").args(["-f", "-c", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
     let works = probe.is_ok_and(|status| status.success());
     let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
@@ -56,19 +56,36 @@ fn calls(place: &Place, io: &str) -> BTreeMap<String, f64> {
     counted(&place.path("calls"))
 }
 
-/// Packs under strace with these flags of both; what strace writes is in `calls`.
-fn traced(place: &Place, flags: &[&str], packing: &[&str]) {
-    let (carrack, summary) = (carrack(), place.path("calls"));
+/// strace with some flags, of carrack with some arguments, in the place.
+fn strace(place: &Place, flags: &[&str], args: &[&str]) -> Command {
+    let carrack = carrack();
     let mut strace = Command::new("strace");
-    strace.arg("-f").args(flags).arg("-o").arg(&summary).arg(carrack.get_program());
+    strace.arg("-f").args(flags).arg(carrack.get_program()).args(args);
     for (name, value) in carrack.get_envs() {
         match value {
             Some(value) => strace.env(name, value),
             None => strace.env_remove(name),
         };
     }
-    strace.args(["pack", "src", "-o", "a.crk", "--force", "--quiet", "--no-tune", "--threads", "2"]).args(packing);
-    let output = strace.current_dir(place.path("")).stdin(Stdio::null()).output().expect("strace runs");
+    strace.current_dir(place.path("")).stdin(Stdio::null());
+    strace
+}
+
+/// strace that does to system calls what each of `faults` says, of carrack with some arguments; it says nothing itself.
+pub(crate) fn under_strace(place: &Place, faults: &[&str], args: &[&str]) -> Command {
+    let names: Vec<_> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
+    let traced = format!("trace={}", names.join(","));
+    let inject: Vec<_> = faults.iter().map(|fault| format!("inject={fault}")).collect();
+    let inject = inject.iter().flat_map(|fault| ["-e", fault]);
+    let flags: Vec<_> = ["-qq", "-o", "/dev/null", "-e", &traced].into_iter().chain(inject).collect();
+    strace(place, &flags, args)
+}
+
+/// Packs under strace with these flags of both; what strace writes is in `calls`.
+fn traced(place: &Place, flags: &[&str], packing: &[&str]) {
+    let always = ["pack", "src", "-o", "a.crk", "--force", "--quiet", "--no-tune", "--threads", "2"];
+    let output = strace(place, &[flags, &["-o", "calls"]].concat(), &[&always, packing].concat()).output();
+    let output = output.expect("strace runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -112,6 +112,9 @@ impl<'a> Coordinator<'a> {
             {
                 self.fail(failure);
             }
+            // Before what was placed is looked at: what came behind the cancellation was not placed at all, and rows that lack
+            // their contents are no error of the index.
+            self.glance();
             self.dispatch();
             self.tick();
             if waited {
@@ -234,10 +237,13 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    fn tick(&mut self) {
+    fn glance(&mut self) {
         if self.failure.is_none() && self.job.control.cancel.is_cancelled() {
             self.fail(PipelineError::Cancelled);
         }
+    }
+
+    fn tick(&mut self) {
         if self.last_report.elapsed() >= TICK {
             self.last_report = Instant::now();
             self.job.control.report(&Progress {
