@@ -1,7 +1,7 @@
 //! Sink into a file that appears whole or not at all.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::AppendSink;
+use super::calls::{Call, Calls, Watcher};
 use super::target::{Old, Place, Target, locate};
 use super::temporary::Temporary;
 use super::vectored::write_all;
@@ -43,6 +44,7 @@ pub struct FileSink {
     temporary: Temporary,
     target: Target,
     options: FileSinkOptions,
+    calls: Calls,
     identity: (u64, u64),
     written: u64,
     writeback: Writeback,
@@ -59,8 +61,21 @@ impl FileSink {
     /// folder does not exist or cannot be written to, it is a link to nothing, or neither a file nor absent
     /// ([`super::create`] writes to devices and pipes).
     pub fn create(target: &Path, options: FileSinkOptions) -> io::Result<Self> {
+        Self::calling(target, options, Calls::default())
+    }
+
+    /// [`create`](Self::create) with somebody who watches every call that changes the file system, and can have it fail: for
+    /// tests of what is left then, and of what a power cut may leave.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn watched(target: &Path, options: FileSinkOptions, watcher: Arc<dyn Watcher>) -> io::Result<Self> {
+        Self::calling(target, options, Calls::watched(watcher))
+    }
+
+    fn calling(target: &Path, options: FileSinkOptions, calls: Calls) -> io::Result<Self> {
         match locate(target, options.force)? {
-            Place::File(place) => Self::at(place, options),
+            Place::File(place) => Self::at(place, options, calls),
             Place::Stream(_) => {
                 let shown = os::show(target.as_os_str().as_encoded_bytes());
                 Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{shown}: is not a regular file")))
@@ -68,26 +83,32 @@ impl FileSink {
         }
     }
 
-    pub(super) fn at(target: Target, options: FileSinkOptions) -> io::Result<Self> {
-        Self::with(Temporary::create(Arc::clone(&target.folder)), target, options)
+    pub(super) fn at(target: Target, options: FileSinkOptions, calls: Calls) -> io::Result<Self> {
+        Self::with(Temporary::create(Arc::clone(&target.folder), calls.clone()), target, options, calls)
     }
 
     /// The second half of [`at`](Self::at); tests call it with the kind of temporary file that they want.
-    pub(super) fn with(temporary: io::Result<Temporary>, target: Target, options: FileSinkOptions) -> io::Result<Self> {
+    pub(super) fn with(
+        temporary: io::Result<Temporary>,
+        target: Target,
+        options: FileSinkOptions,
+        calls: Calls,
+    ) -> io::Result<Self> {
         let named = |error| os::context(format!("{}: cannot make a file in its folder", target.shown), error);
         let temporary = temporary.map_err(named)?;
         let witness = Witness::of_fd(temporary.file.as_fd()).map_err(named)?;
         let identity = (witness.dev, witness.ino);
-        Ok(Self { temporary, target, options, identity, written: 0, writeback: Writeback::default(), broken: false })
+        let writeback = Writeback::default();
+        Ok(Self { temporary, target, options, calls, identity, written: 0, writeback, broken: false })
     }
 
     fn set_permissions(&self) -> io::Result<()> {
         let fd = self.temporary.file.as_fd();
         let mode = match self.target.old {
             None => 0o666 & !os::umask(),
-            Some(old) => take_over(fd, old)?,
+            Some(old) => take_over(fd, old, &self.calls)?,
         };
-        Ok(rustix::fs::fchmod(fd, os::mode(mode))?)
+        Ok(self.calls.make(Call::Metadata, || rustix::fs::fchmod(fd, os::mode(mode)))?)
     }
 
     /// Makes the new name durable.
@@ -95,9 +116,9 @@ impl FileSink {
         #[cfg(target_os = "linux")]
         if !self.target.folder_reads {
             // A folder that may not be read cannot be synced by itself; its file system as a whole can.
-            return Ok(rustix::fs::syncfs(&self.temporary.file)?);
+            return Ok(self.calls.make(Call::SyncFolder, || rustix::fs::syncfs(&self.temporary.file))?);
         }
-        match rustix::fs::fsync(&self.target.folder) {
+        match self.calls.make(Call::SyncFolder, || rustix::fs::fsync(&self.target.folder)) {
             // The file system has nothing to sync in folders.
             Err(Errno::INVAL) => Ok(()),
             result => Ok(result?),
@@ -107,10 +128,10 @@ impl FileSink {
     fn try_finish(&mut self) -> Result<(), (&'static str, io::Error)> {
         self.set_permissions().map_err(|error| ("cannot set permissions", error))?;
         if self.options.sync {
-            self.temporary
-                .file
-                .sync_all()
-                .map_err(|error| ("cannot make it durable; nothing was left behind", error))?;
+            let file = &self.temporary.file;
+            self.calls
+                .sync(Call::SyncFile, || file.sync_all())
+                .map_err(|errno| ("cannot make it durable; nothing was left behind", errno.into()))?;
         }
         self.temporary.publish(&self.target, self.options.force).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ("appeared meanwhile and was left alone", error),
@@ -125,12 +146,13 @@ impl FileSink {
 
 /// Gives the new file the owner and group of the old one if this process may, and says which permissions it may have:
 /// the old one's, but none for a group that it was not meant for.
-fn take_over(fd: std::os::fd::BorrowedFd<'_>, old: Old) -> rustix::io::Result<u32> {
+fn take_over(fd: std::os::fd::BorrowedFd<'_>, old: Old, calls: &Calls) -> rustix::io::Result<u32> {
     let now = rustix::fs::fstat(fd)?;
     let (uid, gid) = (rustix::fs::Uid::from_raw_unchecked(old.uid), rustix::fs::Gid::from_raw_unchecked(old.gid));
-    let group_kept = now.st_gid == old.gid || rustix::fs::fchown(fd, None, Some(gid)).is_ok();
+    let give = |uid, gid| calls.make(Call::Metadata, || rustix::fs::fchown(fd, uid, gid));
+    let group_kept = now.st_gid == old.gid || give(None, Some(gid)).is_ok();
     if now.st_uid != old.uid {
-        let _ = rustix::fs::fchown(fd, Some(uid), None);
+        let _ = give(Some(uid), None);
     }
     Ok(if group_kept { old.mode } else { old.mode & !0o070 })
 }
@@ -138,7 +160,11 @@ fn take_over(fd: std::os::fd::BorrowedFd<'_>, old: Old) -> rustix::io::Result<u3
 impl AppendSink for FileSink {
     fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         let (fd, start) = (self.temporary.file.as_fd(), self.written);
-        match write_all(parts, |slices, done| Ok(rustix::io::pwritev(fd, slices, start + done)?)) {
+        let write = |slices: &[IoSlice<'_>], done| {
+            let at = start + done;
+            Ok(self.calls.write(at, slices, || rustix::io::pwritev(fd, slices, at))?)
+        };
+        match write_all(parts, write) {
             Ok(len) => {
                 self.written += len;
                 if self.options.sync {
@@ -168,7 +194,8 @@ impl AppendSink for FileSink {
 
     fn reread(&mut self) -> io::Result<Option<File>> {
         let file = &self.temporary.file;
-        let result = file.sync_data().and_then(|()| {
+        let synced = self.calls.sync(Call::SyncData, || file.sync_data());
+        let result = synced.map_err(io::Error::from).and_then(|()| {
             // Only what is on the disk already can be dropped.
             #[cfg(target_os = "linux")]
             rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?;

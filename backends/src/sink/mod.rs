@@ -10,8 +10,10 @@
 //! | [`MemorySink`] | tests and small archives |
 //! | [`FaultSink`] | tests: another sink that fails when told to |
 //!
+//! A [`Watcher`] sees every call by which a [`FileSink`] changes the file system, and can have it fail: for tests.
 //! [`create`] chooses between the first two by what the path names already.
 
+mod calls;
 mod fault;
 mod file;
 mod memory;
@@ -28,6 +30,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+pub use calls::{Call, Watcher};
 pub use fault::{FaultSink, FaultSinkPlan, SinkEvent, SinkLog};
 pub use file::{FileSink, FileSinkOptions};
 pub use memory::{MemoryBytes, MemorySink};
@@ -86,7 +89,7 @@ pub trait AppendSink: Send {
 /// As [`FileSink::create`]; also for a socket.
 pub fn create(target: &Path, options: FileSinkOptions) -> io::Result<Box<dyn AppendSink>> {
     Ok(match target::locate(target, options.force)? {
-        target::Place::File(place) => Box::new(FileSink::at(place, options)?),
+        target::Place::File(place) => Box::new(FileSink::at(place, options, calls::Calls::default())?),
         target::Place::Stream(file) => Box::new(StreamSink::named(file, target)),
     })
 }

@@ -7,6 +7,9 @@
 //! What flows in: an open folder. What flows out: an open, empty file; later a name in that folder. What it does not
 //! know: what is in the file.
 
+use std::ffi::CStr;
+#[cfg(target_os = "linux")]
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
+use super::calls::{Call, Calls};
 use super::target::Target;
 use crate::os;
 use crate::transient::{self, Place, Transient};
@@ -28,6 +32,7 @@ pub(super) struct Temporary {
     pub(super) file: File,
     folder: Arc<OwnedFd>,
     name: Option<Hidden>,
+    calls: Calls,
 }
 
 /// A name that goes away with the process.
@@ -37,50 +42,57 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         if let Some(hidden) = self.name.take() {
             // Nothing to be done when it fails: the folder may be gone, or read-only by now.
-            let _ = remove(&self.folder, hidden);
+            let _ = remove(&self.folder, hidden, &self.calls);
         }
     }
 }
 
 impl Temporary {
     /// A new empty file in `folder`, mode 0600, open for reading and writing.
-    pub(super) fn create(folder: Arc<OwnedFd>) -> io::Result<Self> {
+    pub(super) fn create(folder: Arc<OwnedFd>, calls: Calls) -> io::Result<Self> {
         #[cfg(target_os = "linux")]
-        if can_be_nameless(&folder)
-            && let Ok(file) = nameless(folder.as_fd())
+        if can_be_nameless(&folder, &calls)
+            && let Ok(file) = nameless(folder.as_fd(), &calls)
         {
-            return Ok(Self { file, folder, name: None });
+            return Ok(Self { file, folder, name: None, calls });
         }
-        Self::named(folder)
+        Self::named(folder, calls)
     }
 
     /// The same with a hidden name.
-    pub(super) fn named(folder: Arc<OwnedFd>) -> io::Result<Self> {
+    pub(super) fn named(folder: Arc<OwnedFd>, calls: Calls) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let (fd, hidden) = hidden(&folder, |name| openat(folder.as_fd(), name, flags, PRIVATE))?;
-        Ok(Self { file: File::from(fd), folder, name: Some(hidden) })
+        let (fd, hidden) = hidden(&folder, |name| {
+            calls.make(Call::Create(name.as_bytes()), || openat(folder.as_fd(), name, flags, PRIVATE))
+        })?;
+        Ok(Self { file: File::from(fd), folder, name: Some(hidden), calls })
     }
 
     /// Gives the file its place in the folder: exclusively, so that nothing that appeared meanwhile is lost, or, when
     /// `replace`, over what is there. Whoever looks sees the old file or the whole new one.
     pub(super) fn publish(&mut self, target: &Target, replace: bool) -> io::Result<()> {
+        let (folder, calls) = (self.folder.as_fd(), &self.calls);
         #[cfg(target_os = "linux")]
         if self.name.is_none() {
-            let folder = self.folder.as_fd();
-            match transient::unless_ending(|| link(&self.file, folder, target.name.as_c_str())) {
+            match transient::unless_ending(|| link(&self.file, folder, &target.name, calls)) {
                 // A link cannot replace; a hidden name can be moved over the old file.
                 Err(Errno::EXIST) if replace => {
-                    let ((), hidden) = hidden(&self.folder, |name| link(&self.file, folder, name))?;
+                    let ((), hidden) = hidden(&self.folder, |name| {
+                        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+                        link(&self.file, folder, &name, calls)
+                    })?;
                     self.name = Some(hidden);
                 }
                 result => return Ok(result?),
             }
         }
         let Some((hidden, transient)) = &mut self.name else { return Err(io::ErrorKind::NotFound.into()) };
-        let folder = self.folder.as_fd();
         transient.end(|| match replace {
-            true => Ok(renameat(folder, hidden.as_str(), folder, target.name.as_c_str())?),
-            false => rename_exclusively(folder, hidden, &target.name),
+            true => {
+                let call = Call::Rename(hidden.as_bytes(), target.name.as_bytes());
+                Ok(calls.make(call, || renameat(folder, hidden.as_str(), folder, target.name.as_c_str()))?)
+            }
+            false => rename_exclusively(folder, hidden, &target.name, calls),
         })?;
         self.name = None;
         Ok(())
@@ -97,29 +109,40 @@ fn hidden<T>(folder: &Arc<OwnedFd>, make: impl FnMut(&str) -> rustix::io::Result
     Ok((made, (name, transient)))
 }
 
-fn remove(folder: &Arc<OwnedFd>, (name, mut transient): Hidden) -> rustix::io::Result<()> {
-    transient.end(|| unlinkat(folder.as_fd(), name.as_str(), AtFlags::empty()))
+fn remove(folder: &Arc<OwnedFd>, (name, mut transient): Hidden, calls: &Calls) -> rustix::io::Result<()> {
+    transient.end(|| unlink(folder.as_fd(), &name, calls))
+}
+
+fn unlink(folder: BorrowedFd<'_>, name: &str, calls: &Calls) -> rustix::io::Result<()> {
+    calls.make(Call::Unlink(name.as_bytes()), || unlinkat(folder, name, AtFlags::empty()))
 }
 
 #[cfg(target_os = "linux")]
-fn nameless(folder: BorrowedFd<'_>) -> rustix::io::Result<File> {
-    Ok(File::from(openat(folder, ".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, PRIVATE)?))
+fn nameless(folder: BorrowedFd<'_>, calls: &Calls) -> rustix::io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    calls.make(Call::Nameless, || openat(folder, ".", flags, PRIVATE)).map(File::from)
 }
 
 /// Names an open file that has no name yet; fails with `EXIST` rather than replace anything.
 #[cfg(target_os = "linux")]
-fn link(file: &File, folder: BorrowedFd<'_>, name: impl rustix::path::Arg) -> rustix::io::Result<()> {
+fn link(file: &File, folder: BorrowedFd<'_>, name: &CStr, calls: &Calls) -> rustix::io::Result<()> {
     // The direct way, AT_EMPTY_PATH, needs a capability; through /proc anyone may.
-    rustix::fs::linkat(rustix::fs::CWD, os::proc_path(file.as_fd()), folder, name, AtFlags::SYMLINK_FOLLOW)
+    calls.make(Call::Link(name.to_bytes()), || {
+        rustix::fs::linkat(rustix::fs::CWD, os::proc_path(file.as_fd()), folder, name, AtFlags::SYMLINK_FOLLOW)
+    })
 }
 
 /// Does with an empty file what [`Temporary::publish`] will have to do: some file systems make nameless files and then
 /// cannot name them, and /proc may not be there.
 #[cfg(target_os = "linux")]
-fn can_be_nameless(folder: &Arc<OwnedFd>) -> bool {
-    let Ok(file) = nameless(folder.as_fd()) else { return false };
-    match hidden(folder, |name| link(&file, folder.as_fd(), name)) {
-        Ok(((), hidden)) => remove(folder, hidden).is_ok(),
+fn can_be_nameless(folder: &Arc<OwnedFd>, calls: &Calls) -> bool {
+    let Ok(file) = nameless(folder.as_fd(), calls) else { return false };
+    let named = hidden(folder, |name| {
+        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+        link(&file, folder.as_fd(), &name, calls)
+    });
+    match named {
+        Ok(((), hidden)) => remove(folder, hidden, calls).is_ok(),
         Err(_) => false,
     }
 }
@@ -130,20 +153,24 @@ fn unsupported(errno: Errno) -> bool {
 }
 
 /// Renames, but fails with `EXIST` when something has the new name.
-fn rename_exclusively(folder: BorrowedFd<'_>, hidden: &str, name: &std::ffi::CStr) -> io::Result<()> {
+fn rename_exclusively(folder: BorrowedFd<'_>, hidden: &str, name: &CStr, calls: &Calls) -> io::Result<()> {
+    let (from, to) = (hidden.as_bytes(), name.to_bytes());
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-    match rustix::fs::renameat_with(folder, hidden, folder, name, rustix::fs::RenameFlags::NOREPLACE) {
+    match calls.make(Call::RenameExclusively(from, to), || {
+        rustix::fs::renameat_with(folder, hidden, folder, name, rustix::fs::RenameFlags::NOREPLACE)
+    }) {
         // Not every file system can; a second name and the removal of the first come to the same.
         Err(errno) if errno == Errno::INVAL || unsupported(errno) => {}
         result => return Ok(result?),
     }
-    match rustix::fs::linkat(folder, hidden, folder, name, AtFlags::empty()) {
-        Ok(()) => Ok(unlinkat(folder, hidden, AtFlags::empty())?),
+    let link = || rustix::fs::linkat(folder, hidden, folder, name, AtFlags::empty());
+    match calls.make(Call::LinkName(from, to), link) {
+        Ok(()) => Ok(unlink(folder, hidden, calls)?),
         // FAT and its like have no second names either. What is left is to look first; a file that appears between
         // the two calls is lost.
         Err(errno) if errno == Errno::PERM || unsupported(errno) => {
             match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Err(Errno::NOENT) => Ok(renameat(folder, hidden, folder, name)?),
+                Err(Errno::NOENT) => Ok(calls.make(Call::Rename(from, to), || renameat(folder, hidden, folder, name))?),
                 Ok(_) => Err(Errno::EXIST.into()),
                 Err(errno) => Err(errno.into()),
             }

@@ -30,7 +30,9 @@ fn names(folder: &Path) -> Vec<OsString> {
 /// A file sink whose temporary file has a hidden name, as on file systems without `O_TMPFILE`.
 fn named(target: &Path, options: FileSinkOptions) -> io::Result<Box<FileSink>> {
     let Place::File(place) = locate(target, options.force)? else { panic!("not a file") };
-    Ok(Box::new(FileSink::with(Temporary::named(Arc::clone(&place.folder)), place, options)?))
+    let calls = super::calls::Calls::default();
+    let temporary = Temporary::named(Arc::clone(&place.folder), calls.clone());
+    Ok(Box::new(FileSink::with(temporary, place, options, calls)?))
 }
 
 fn boxed(target: &Path, options: FileSinkOptions) -> io::Result<Box<FileSink>> {

@@ -2,6 +2,7 @@
 
 mod against;
 mod changes;
+mod crash;
 mod damage;
 mod damage_real;
 mod determinism;
