@@ -31,6 +31,8 @@ pub enum When {
     Path(Vec<u8>),
     /// The request that was taken as the nth, counted from zero over the life of the backend.
     Nth(u64),
+    /// The request that was taken as the nth, and all after it.
+    From(u64),
     /// Each request with a chance of one in so many, drawn from the seed.
     OneIn(u32),
     /// Every request.
@@ -114,6 +116,7 @@ impl Rules {
             let fits = match &rule.when {
                 When::Path(wanted) => wanted == path,
                 When::Nth(wanted) => *wanted == nth,
+                When::From(first) => *first <= nth,
                 When::OneIn(many) => next_random(&mut self.chance).is_multiple_of(u64::from(*many).max(1)),
                 When::Always => true,
             };

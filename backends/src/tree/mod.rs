@@ -8,6 +8,7 @@
 //! | [`DirTree`] | a folder on disk |
 //! | [`MemoryTree`] | tests: keeps everything in memory |
 //! | [`NullTree`] | benches: counts and forgets |
+//! | [`FaultTree`] | tests: another tree that fails when told to |
 //!
 //! The order of work is the caller's: folders before what lies in them, files, then hard links to finished files,
 //! symlinks last, folders' own metadata after everything in them (bottom-up), then one [`TreeWriter::sync`].
@@ -16,6 +17,7 @@ mod attributes;
 mod beneath;
 mod confine;
 mod dir;
+mod fault;
 mod file;
 mod folders;
 mod memory;
@@ -30,6 +32,7 @@ use std::io;
 
 pub use confine::Confined;
 pub use dir::{DirTree, DirTreeOptions};
+pub use fault::{FaultTree, FaultTreePlan};
 pub use memory::{MemoryTree, Node};
 pub use null::{NullCounts, NullTree};
 pub use space::{Space, space};

@@ -11,6 +11,7 @@ mod evil;
 mod evilpack;
 mod failures;
 mod faithful;
+mod faults;
 mod filters;
 mod folders;
 mod format;
