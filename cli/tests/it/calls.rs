@@ -57,7 +57,7 @@ fn calls(place: &Place, io: &str) -> BTreeMap<String, f64> {
 }
 
 /// strace with some flags, of carrack with some arguments, in the place.
-fn strace(place: &Place, flags: &[&str], args: &[&str]) -> Command {
+pub(crate) fn strace(place: &Place, flags: &[&str], args: &[&str]) -> Command {
     let carrack = carrack();
     let mut strace = Command::new("strace");
     strace.arg("-f").args(flags).arg(carrack.get_program()).args(args);
