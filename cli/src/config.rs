@@ -293,7 +293,11 @@ fn read_patterns(path: &Path, patterns: &mut Vec<String>) -> Result<()> {
     parse_patterns(&mut BufReader::new(file), &name, patterns)
 }
 
-fn parse_patterns(reader: &mut dyn BufRead, name: &str, patterns: &mut Vec<String>) -> Result<()> {
+/// Adds the patterns that stand in `reader`; `name` is what errors call it.
+///
+/// # Errors
+/// Of kind `Usage` for a line that is no pattern, of kind `Input` when the reader fails.
+pub(crate) fn parse_patterns(reader: &mut dyn BufRead, name: &str, patterns: &mut Vec<String>) -> Result<()> {
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();

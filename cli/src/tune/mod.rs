@@ -35,6 +35,8 @@ use self::args::TuneArgs;
 use crate::exit::Exit;
 use crate::output::Ui;
 
+pub(crate) use self::store::reread;
+
 /// Runs the command.
 pub(crate) fn run(args: &TuneArgs, ui: &Ui) -> Result<Exit> {
     if args.show {

@@ -234,6 +234,14 @@ fn parse(text: &str) -> std::result::Result<Memory, String> {
     toml::from_str(text).map_err(told)
 }
 
+/// The text of a file as it would be written again.
+///
+/// # Errors
+/// As [`Store::load`]: one line that names the line of the file.
+pub(crate) fn reread(text: &str) -> std::result::Result<String, String> {
+    toml::to_string(&parse(text)?).map_err(|error| error.to_string())
+}
+
 /// The number of the line that holds the byte at `at`.
 fn line_of(bytes: &[u8], at: usize) -> usize {
     1 + bytes.iter().take(at).filter(|&&byte| byte == b'\n').count()
