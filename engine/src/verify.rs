@@ -70,6 +70,21 @@ impl Archive {
     pub fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport> {
         options.ceiling.check_summary(self)?;
         let budget = Restoring::plan(self, options.threads, options.memory_limit)?;
+        let workers = Workers::start(budget.threads).map_err(|error| restore_error(self, error))?;
+        self.prove(&workers, &budget, options)
+    }
+
+    /// As [`verify`](Self::verify), by workers of the caller's own, for those who verify many small archives; their number is
+    /// not asked about, and neither is the memory.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_with(&self, workers: &Workers, options: &VerifyOptions) -> Result<VerifyReport> {
+        options.ceiling.check_summary(self)?;
+        self.prove(workers, &Restoring::unbounded(workers.count()), options)
+    }
+
+    fn prove(&self, workers: &Workers, budget: &Restoring, options: &VerifyOptions) -> Result<VerifyReport> {
         let mut damage = Vec::new();
         if let Err(error) = envelope::check_gaps(&**self.source(), self.index()) {
             let error = self.error(error);
@@ -78,8 +93,7 @@ impl Archive {
             }
             damage.push(error.to_string());
         }
-        let workers = Workers::start(budget.threads).map_err(|error| restore_error(self, error))?;
-        let wanted = Arc::new(self.all_files(&workers, &budget)?);
+        let wanted = Arc::new(self.all_files(workers, budget)?);
         options.ceiling.check_size(self, wanted.bytes())?;
         options.ceiling.check_blocks(self)?;
         let outcome = restore::run(&Job {
@@ -89,7 +103,7 @@ impl Archive {
             tree: None,
             policy: Policy::default(),
             all_frames: true,
-            workers: &workers,
+            workers,
             control: options.control.clone(),
             clock: Clock::new(options.stats),
         })

@@ -63,6 +63,11 @@ impl Longest {
 }
 
 impl Restoring {
+    /// So many threads, and no limit.
+    pub(crate) const fn unbounded(threads: usize) -> Self {
+        Self { threads, tables: None }
+    }
+
     /// As many threads as there are cores, or as were asked for, or as fit under the limit.
     ///
     /// # Errors
@@ -70,7 +75,7 @@ impl Restoring {
     /// table says.
     pub(crate) fn plan(archive: &Archive, wanted: Option<usize>, limit: Option<u64>) -> Result<Self> {
         let most = threads(wanted)?;
-        let Some(limit) = limit else { return Ok(Self { threads: most, tables: None }) };
+        let Some(limit) = limit else { return Ok(Self::unbounded(most)) };
         let longest = Longest::of(archive)?;
         let files = archive.summary().files;
         let tables = files.saturating_mul(FILE);

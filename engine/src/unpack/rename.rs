@@ -39,7 +39,7 @@ impl Renames {
         if path.is_empty() || self.is_empty() {
             return Renamed::To(path.to_vec());
         }
-        let changed = self.transform.apply(path, What::Name);
+        let changed = self.transform.name(path);
         let rest = changed.split(|&byte| byte == b'/').skip(self.strip).collect::<Vec<_>>().join(&b'/');
         if rest.is_empty() {
             return match self.strip {

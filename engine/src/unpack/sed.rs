@@ -111,6 +111,12 @@ impl Transform {
         self.0.is_empty()
     }
 
+    /// What becomes of the path of an entry.
+    #[must_use]
+    pub fn name(&self, path: &[u8]) -> Vec<u8> {
+        self.apply(path, What::Name)
+    }
+
     /// The text changed by each expression that is about such texts.
     pub(super) fn apply(&self, text: &[u8], what: What) -> Vec<u8> {
         let is_about = |expression: &&Expression| match what {
