@@ -18,6 +18,9 @@ use crate::restore::frames::{FrameBytes, FrameError};
 
 /// Decoded blocks that a thread keeps, bytes, besides the one in use.
 const KEPT: usize = 32 << 20;
+/// How many zeros of a hole are hashed between two looks at `stop`, bytes: a hole takes time to hash and no room in a directory,
+/// so there may be any number of bytes of them.
+const HOLE_STEP: u64 = 1 << 26;
 
 /// The digest of a file, or why there is none.
 pub(super) type Hashed = Result<Digest, String>;
@@ -47,7 +50,7 @@ pub(super) fn digests(
     let share = order.len().div_ceil(threads.max(1)).max(1);
     let found = thread::scope(|scope| {
         let work = |part: &[usize]| -> Result<Vec<(usize, Hashed)>, ContainerError> {
-            let mut reader = Reader { blocks, dictionaries: &dictionaries, kept: VecDeque::new(), bytes: 0 };
+            let mut reader = Reader { blocks, dictionaries: &dictionaries, stop, kept: VecDeque::new(), bytes: 0 };
             let wanted = part.iter().take_while(|_| !stop());
             wanted.map(|&at| Ok((at, reader.digest(&entries[at])?))).collect()
         };
@@ -66,6 +69,7 @@ pub(super) fn digests(
 struct Reader<'a> {
     blocks: &'a Blocks<'a>,
     dictionaries: &'a Dictionaries,
+    stop: &'a (dyn Fn() -> bool + Sync),
     /// Decoded blocks by their numbers, the one used last behind.
     kept: VecDeque<(u32, Result<Vec<u8>, String>)>,
     /// What they come to.
@@ -80,7 +84,15 @@ impl Reader<'_> {
         let mut extents = entry.extents.iter().peekable();
         loop {
             if let Some(hole) = holes.next_if(|hole| hole.offset == at) {
-                hasher.update_zeros(hole.len);
+                let mut left = hole.len;
+                while left > 0 {
+                    if (self.stop)() {
+                        return Ok(Err("stopped before the end".to_owned()));
+                    }
+                    let step = left.min(HOLE_STEP);
+                    hasher.update_zeros(step);
+                    left -= step;
+                }
                 at += hole.len;
             } else if let Some(extent) = extents.next() {
                 match self.bytes(extent)? {

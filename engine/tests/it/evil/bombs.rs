@@ -1,15 +1,18 @@
 //! A few hundred bytes that claim any number of them.
 
+use std::sync::Arc;
+
 use carrack_engine::ceiling::Ceiling;
 use carrack_engine::container::frame::digest_of;
 use carrack_engine::control::{Cancel, Control};
 use carrack_engine::error::ErrorKind;
+use carrack_engine::salvage::salvage;
 use carrack_engine::unpack::Unpacker;
 use carrack_engine::verify::VerifyOptions;
 
 use super::{BLOCK, file};
 use crate::evilpack::{EvilPack, EvilRow};
-use crate::support::try_open;
+use crate::support::{no_hang, try_open};
 
 /// A few hundred bytes that claim any number of them: by a hole, by one block over and over.
 fn bombs() -> [(EvilPack, u64); 3] {
@@ -103,4 +106,23 @@ fn a_ceiling_holds_what_is_just_below_it() {
     let control = Control { cancel, on_progress: None };
     let error = Unpacker::new(&archive).control(control).unpack(dest.path().join("holes")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+}
+
+/// Holes take time to hash, and no signal could end a salvage that does not look up before the end of one.
+#[test]
+fn a_salvage_stops_within_a_hole() {
+    let (pack, _) = bombs().into_iter().next().unwrap();
+    let bytes = pack.bytes();
+    no_hang("salvaging exabytes of nothing", || {
+        let control = Control { cancel: Cancel::new(), on_progress: None };
+        let cancel = control.cancel.clone();
+        // The hash begins within this time, and has years to go then.
+        let stopping = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            cancel.cancel();
+        });
+        let error = salvage("bomb", Arc::new(bytes), &control).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        stopping.join().unwrap();
+    });
 }
