@@ -84,6 +84,10 @@ fn tell(report: &SalvageReport, ui: &Ui) {
     if report.foreign > 0 {
         ui.note(format_args!("{} of another archive left alone", count(report.foreign, "frame", "frames")));
     }
+    if report.unreadable > 0 {
+        let frames = count(report.unreadable, "frame is", "frames are");
+        ui.damage(&format_args!("{frames} intact and cannot be read"));
+    }
     if report.missing > 0 {
         ui.damage(&format_args!("{} missing", count(report.missing, "frame is", "frames are")));
     }

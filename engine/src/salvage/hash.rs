@@ -1,13 +1,15 @@
 //! The contents of files that were put together again: decoded, and hashed for their rows.
 //!
 //! Files are taken in the order in which they lie in blocks, so that a block is decoded once as a rule; each thread keeps the last
-//! few. A file whose contents cannot be decoded, or do not have the digest that its row has, is lost.
+//! few. A file whose contents cannot be decoded, or do not have the digest that its row has, is lost. Frames that no file proved to be
+//! decodable are tried in the end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::thread;
 
 use crate::codec::Decoder;
 use crate::container::error::ContainerError;
+use crate::container::frame::FrameKind;
 use crate::container::id::ArchiveId;
 use crate::container::source::Source;
 use crate::digest::{Digest, Hasher};
@@ -32,7 +34,15 @@ pub(super) struct Blocks<'a> {
     pub rows: &'a BTreeMap<u64, BlockRow>,
 }
 
-/// The digest of every file among `entries`, or why there is none; in the order of the entries. `stop` ends it early.
+/// What came of the files.
+pub(super) struct Proof {
+    /// The digest of every file, or why there is none; in the order of the entries.
+    pub digests: Vec<Option<Hashed>>,
+    /// Frames whose digests are right and whose payloads cannot be decoded: whoever wrote them meant that.
+    pub undecodable: BTreeSet<u64>,
+}
+
+/// The digest of every file among `entries`, and the frames that cannot be decoded. `stop` ends it early.
 ///
 /// # Errors
 /// [`ContainerError::Io`] when the source fails.
@@ -41,18 +51,28 @@ pub(super) fn digests(
     blocks: &Blocks<'_>,
     threads: usize,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<Option<Hashed>>, ContainerError> {
+) -> Result<Proof, ContainerError> {
     let mut order: Vec<usize> = (0..entries.len()).filter(|&at| entries[at].kind == Kind::File).collect();
     let first = |at: usize| entries[at].extents.first().map_or((0, 0), |extent| (extent.block, extent.offset));
     order.sort_by_key(|&at| first(at));
     let dictionaries = Dictionaries::default();
     let mut digests: Vec<Option<Hashed>> = vec![None; entries.len()];
     let share = order.len().div_ceil(threads.max(1)).max(1);
+    let reader = || Reader {
+        blocks,
+        dictionaries: &dictionaries,
+        stop,
+        kept: VecDeque::new(),
+        bytes: 0,
+        decodable: BTreeSet::new(),
+    };
+    type Found = (Vec<(usize, Hashed)>, BTreeSet<u64>);
     let found = thread::scope(|scope| {
-        let work = |part: &[usize]| -> Result<Vec<(usize, Hashed)>, ContainerError> {
-            let mut reader = Reader { blocks, dictionaries: &dictionaries, stop, kept: VecDeque::new(), bytes: 0 };
+        let work = |part: &[usize]| -> Result<Found, ContainerError> {
+            let mut reader = reader();
             let wanted = part.iter().take_while(|_| !stop());
-            wanted.map(|&at| Ok((at, reader.digest(&entries[at])?))).collect()
+            let hashed = wanted.map(|&at| Ok((at, reader.digest(&entries[at])?))).collect::<Result<_, _>>()?;
+            Ok((hashed, reader.decodable))
         };
         let running: Vec<_> = order.chunks(share).map(|part| scope.spawn(move || work(part))).collect();
         running
@@ -60,10 +80,26 @@ pub(super) fn digests(
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect::<Result<Vec<_>, _>>()
     })?;
-    for (at, digest) in found.into_iter().flatten() {
-        digests[at] = Some(digest);
+    let mut decodable = BTreeSet::new();
+    for (hashed, decoded) in found {
+        decodable.extend(decoded);
+        hashed.into_iter().for_each(|(at, digest)| digests[at] = Some(digest));
     }
-    Ok(digests)
+    let mut undecodable = BTreeSet::new();
+    for (&seq, row) in blocks.rows.iter().filter(|(seq, _)| !decodable.contains(*seq)) {
+        let is_known = matches!(row.kind, FrameKind::Block | FrameKind::Dictionary | FrameKind::Table);
+        if is_known && !stop() && reader().decode(seq)?.is_err_and(|why| why.is_malformed) {
+            undecodable.insert(seq);
+        }
+    }
+    Ok(Proof { digests, undecodable })
+}
+
+/// Why a block gave no bytes.
+struct Undecoded {
+    text: String,
+    /// Whether nobody can decode it; what is of a newer version, somebody can.
+    is_malformed: bool,
 }
 
 struct Reader<'a> {
@@ -71,9 +107,11 @@ struct Reader<'a> {
     dictionaries: &'a Dictionaries,
     stop: &'a (dyn Fn() -> bool + Sync),
     /// Decoded blocks by their numbers, the one used last behind.
-    kept: VecDeque<(u32, Result<Vec<u8>, String>)>,
+    kept: VecDeque<(u32, Result<Vec<u8>, Undecoded>)>,
     /// What they come to.
     bytes: usize,
+    /// Blocks that were decoded.
+    decodable: BTreeSet<u64>,
 }
 
 impl Reader<'_> {
@@ -117,7 +155,10 @@ impl Reader<'_> {
             let found = self.kept.remove(at).expect("it was just found");
             self.kept.push_back(found);
         } else {
-            let decoded = self.decode(extent.block)?;
+            let decoded = self.decode(extent.block.into())?;
+            if decoded.is_ok() {
+                self.decodable.insert(extent.block.into());
+            }
             self.bytes += decoded.as_ref().map_or(0, Vec::len);
             while self.bytes > KEPT
                 && let Some((_, old)) = self.kept.pop_front()
@@ -130,17 +171,17 @@ impl Reader<'_> {
         let range = extent.offset as usize..(extent.offset + extent.len) as usize;
         Ok(match block {
             Ok(bytes) => bytes.get(range).ok_or("its block is shorter than that"),
-            Err(why) => Err(why),
+            Err(why) => Err(&why.text),
         })
     }
 
-    fn decode(&self, block: u32) -> Result<Result<Vec<u8>, String>, ContainerError> {
+    fn decode(&self, block: u64) -> Result<Result<Vec<u8>, Undecoded>, ContainerError> {
         let Blocks { source, archive_id, rows } = *self.blocks;
         let decoded = || -> Result<Vec<u8>, FrameError> {
             let find = |seq: u64| {
                 rows.get(&seq).copied().ok_or_else(|| ContainerError::damaged("frame", 0, "one that is intact", "none"))
             };
-            let row = find(block.into()).map_err(FrameError::Container)?;
+            let row = find(block).map_err(FrameError::Container)?;
             let dictionary = self.dictionaries.of(&row, source, archive_id, &find)?;
             let mut frame = FrameBytes::default();
             frame.read(source, &row)?;
@@ -151,7 +192,10 @@ impl Reader<'_> {
         match decoded() {
             Ok(bytes) => Ok(Ok(bytes)),
             Err(FrameError::Container(error @ ContainerError::Io { .. })) => Err(error),
-            Err(error) => Ok(Err(format!("block {block}: {error}"))),
+            Err(error) => Ok(Err(Undecoded {
+                text: format!("block {block}: {error}"),
+                is_malformed: !super::is_readable_elsewhere(&error),
+            })),
         }
     }
 }

@@ -6,8 +6,8 @@
 //! 1. Frames are searched by their magic (`scan`); header checksum and digest prove each.
 //! 2. Rows come from the index where that is intact, else from the directories of the frames (`rows`).
 //! 3. What has all its blocks is decoded and hashed (`hash`): the digest of a row is proved where there was one, and made where there was none.
-//! 4. The new archive (`pieced`) has the frames as they were, at their own numbers, empty tables in place of those that are missing, and
-//!    a new tail.
+//! 4. The new archive (`pieced`) has the frames as they were, at their own numbers, empty tables in place of those that are missing or
+//!    that somebody wrote so that they cannot be decoded, and a new tail.
 //!
 //! Memory: all rows and their paths, some 300 bytes each; a frame and some 32 MiB of decoded blocks a thread.
 
@@ -16,7 +16,7 @@ mod pieced;
 mod rows;
 mod scan;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
@@ -25,10 +25,9 @@ use carrack_backends::sink::AppendSink;
 use serde_json::{Map, Value};
 
 use crate::archive::Archive;
-use crate::codec::Decoder;
+use crate::codec::{CodecError, Decoder};
 use crate::container::align;
-use crate::container::directory::DirectoryReader;
-use crate::container::frame::{CODEC_STORE, FrameHeader, FrameKind, digest_of};
+use crate::container::frame::{CODEC_STORE, FrameHeader, FrameKind, HEADER_LEN, digest_of};
 use crate::container::head::HEAD;
 use crate::container::id::ArchiveId;
 use crate::container::source::Source;
@@ -37,7 +36,8 @@ use crate::entry::{Entry, Kind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::rules::check_row;
 use crate::index::{BlockRow, EntriesWriter, Index, IndexError, IndexWriter};
-use hash::Blocks;
+use crate::restore::frames::FrameError;
+use hash::{Blocks, Proof};
 use pieced::Pieced;
 use rows::{Assembled, Records};
 
@@ -59,6 +59,8 @@ pub struct SalvageReport {
     pub frames: u64,
     /// Frames whose numbers are missing between those that are intact.
     pub missing: u64,
+    /// Intact frames whose contents or directories cannot be read, as somebody meant it: they are replaced as well.
+    pub unreadable: u64,
     /// Whether the index of the archive was intact: then everything that is lost has a name here.
     pub has_index: bool,
     /// Stretches of the broken archive that hold no intact frame, bytes; the head, the tables and the footer are among them.
@@ -75,7 +77,7 @@ impl SalvageReport {
     /// Whether everything is there.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.has_index && self.missing == 0 && self.lost.is_empty() && self.made_up.is_empty()
+        self.has_index && self.missing + self.unreadable == 0 && self.lost.is_empty() && self.made_up.is_empty()
     }
 }
 
@@ -91,6 +93,8 @@ pub struct Salvaged {
 #[derive(Default)]
 struct Found {
     frames: BTreeMap<u64, BlockRow>,
+    /// Frames whose digests are right and whose directories cannot be read.
+    undirected: BTreeSet<u64>,
     records: Records,
     bytes: u64,
 }
@@ -113,7 +117,7 @@ pub fn salvage(name: &str, source: Arc<dyn Source>, control: &Control) -> Result
         ));
     };
     // None at all where the index alone is intact.
-    let Found { frames, records, .. } = found.remove(&archive_id).unwrap_or_default();
+    let Found { mut frames, undirected, records, .. } = found.remove(&archive_id).unwrap_or_default();
     let index = index.filter(|index| index.archive_id() == archive_id);
     let listed = index.as_ref().and_then(|index| rows_of(index, &*source));
     let options = listed.as_ref().and(index.as_ref()).map(|index| index.manifest().options.clone());
@@ -142,10 +146,12 @@ pub fn salvage(name: &str, source: Arc<dyn Source>, control: &Control) -> Result
     };
     rows::assemble(rows, &frames, &mut assembled);
     let blocks = Blocks { source: &*source, archive_id, rows: &frames };
-    let entries = proved(assembled, &blocks, control, &mut report).map_err(unreadable)?;
+    let (entries, undecodable) = proved(assembled, &blocks, control, &mut report).map_err(unreadable)?;
     check(control)?;
-    let archive =
-        put_together(name, &source, archive_id, (&frames, end), (entries, options.unwrap_or_default()), &mut report)?;
+    frames.retain(|seq, _| !undecodable.contains(seq));
+    report.unreadable = (undecodable.len() + undirected.difference(&undecodable).count()) as u64;
+    let left = Left { archive_id, frames, undirected, end };
+    let archive = put_together(name, &source, &left, (entries, options.unwrap_or_default()), &mut report)?;
     report.lost.sort();
     Ok(Salvaged { archive, report })
 }
@@ -202,16 +208,24 @@ fn scan(source: &dyn Source, control: &Control) -> std::result::Result<Scanned, 
             found.frames.insert(row.seq, *row);
             found.bytes += row.frame_len;
             // What an unreadable directory told is lost; the contents of its block are not.
-            if let Ok(directory) = proved.directory(&mut decoder, &mut buffer) {
-                let mut reader = DirectoryReader::new(directory);
-                while let Some(Ok(record)) = reader.next() {
-                    found.records.add(record);
-                }
+            let told = proved.directory(&mut decoder, &mut buffer);
+            match told.and_then(|directory| found.records.add_all(directory).map_err(FrameError::Container)) {
+                Err(error) if !is_readable_elsewhere(&error) => drop(found.undirected.insert(row.seq)),
+                _ => {}
             }
         },
         &progress,
     )?;
     Ok((found, gaps))
+}
+
+/// Whether somebody else can make something of it: a newer version, or a machine with more memory.
+fn is_readable_elsewhere(error: &FrameError) -> bool {
+    match error.cause() {
+        FrameError::Codec(error) => error.needs_newer() || matches!(error, CodecError::Failed { .. }),
+        FrameError::Container(error) => matches!(error, IndexError::Unsupported { .. }),
+        FrameError::Dictionary(..) => false,
+    }
 }
 
 /// Every row of an index, if all of it is intact.
@@ -227,19 +241,19 @@ fn rows_of(index: &Index, source: &dyn Source) -> Option<Vec<Entry>> {
     }
 }
 
-/// The rows whose contents can be decoded, with their digests.
+/// The rows whose contents can be decoded, with their digests, and the frames that cannot be decoded.
 fn proved(
     assembled: Assembled,
     blocks: &Blocks<'_>,
     control: &Control,
     report: &mut SalvageReport,
-) -> std::result::Result<Vec<Entry>, IndexError> {
+) -> std::result::Result<(Vec<Entry>, BTreeSet<u64>), IndexError> {
     let Assembled { entries, lost, made_up } = assembled;
     report.lost = lost;
     report.made_up = made_up;
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let stop = || control.cancel.is_cancelled();
-    let digests = hash::digests(&entries, blocks, threads, &stop)?;
+    let Proof { digests, undecodable } = hash::digests(&entries, blocks, threads, &stop)?;
     let mut places = vec![None; entries.len()];
     let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
     for (at, (mut entry, digest)) in entries.into_iter().zip(digests).enumerate() {
@@ -272,20 +286,30 @@ fn proved(
             }
         }
     }
-    Ok(kept)
+    Ok((kept, undecodable))
+}
+
+/// The frames that the new archive is made of.
+struct Left {
+    archive_id: ArchiveId,
+    frames: BTreeMap<u64, BlockRow>,
+    /// Those whose directories cannot be read, and are left out.
+    undirected: BTreeSet<u64>,
+    /// Number of frames in all.
+    end: u64,
 }
 
 /// The new archive: the frames that are left, tables in place of the others (and of those without their dictionary), a new tail.
 fn put_together(
     name: &str,
     source: &Arc<dyn Source>,
-    archive_id: ArchiveId,
-    (frames, end): (&BTreeMap<u64, BlockRow>, u64),
+    left: &Left,
     (entries, mut options): (Vec<Entry>, Map<String, Value>),
     report: &mut SalvageReport,
 ) -> Result<Archive> {
     let cannot =
         |error: IndexError| Error::with(ErrorKind::Output, format!("{name}: no archive can be made of it"), error);
+    let &Left { archive_id, ref frames, ref undirected, end } = left;
     options.insert("salvaged".to_owned(), true.into());
     let mut index = IndexWriter::new(archive_id, options);
     let mut pieced = Pieced::new(Arc::clone(source));
@@ -293,6 +317,12 @@ fn put_together(
     for seq in 0..end {
         let offset = pieced.len();
         match frames.get(&seq).filter(|row| row.dictionary.is_none_or(|seq| frames.contains_key(&seq))) {
+            Some(row) if undirected.contains(&seq) => {
+                let header = without_directory(&**source, row).map_err(cannot)?;
+                pieced.push(&header.encode());
+                pieced.push_base(row.payload_offset(), row.stored_len.into());
+                index.block(&BlockRow::of(&header, offset)).map_err(cannot)?;
+            }
             Some(row) => {
                 pieced.push_base(row.offset, row.frame_len);
                 index.block(&BlockRow { offset, ..*row }).map_err(cannot)?;
@@ -323,6 +353,21 @@ fn put_together(
         pieced.push(&part);
     }
     Archive::from_source(format!("what is left of {name}"), Arc::new(pieced))
+}
+
+/// The header of a frame whose directory is left out.
+fn without_directory(source: &dyn Source, row: &BlockRow) -> std::result::Result<FrameHeader, IndexError> {
+    let mut header = [0; HEADER_LEN];
+    source.read("frame header", &mut header, row.offset)?;
+    let header = FrameHeader::decode(&header, row.offset)?;
+    let payload = source.bytes("frame", row.payload_offset(), row.stored_len.into())?;
+    Ok(FrameHeader {
+        directory_codec: CODEC_STORE,
+        directory_raw_len: 0,
+        directory_stored_len: 0,
+        digest: digest_of(&[], &payload),
+        ..header
+    })
 }
 
 /// Stands for a frame that is missing.

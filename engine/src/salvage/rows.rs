@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::container::directory::{Chunk, Record};
+use crate::container::directory::{Chunk, DirectoryReader, Record};
+use crate::container::error::ContainerError;
 use crate::container::frame::FrameKind;
 use crate::entry::{Entry, Extent, Kind, Row};
 use crate::index::BlockRow;
@@ -33,8 +34,20 @@ pub(super) struct Assembled {
 }
 
 impl Records {
+    /// Takes all records of a directory, up to the first that cannot be read.
+    ///
+    /// # Errors
+    /// What is wrong with that one.
+    pub(super) fn add_all(&mut self, directory: &[u8]) -> Result<(), ContainerError> {
+        let mut reader = DirectoryReader::new(directory);
+        while let Some(record) = reader.next() {
+            self.add(record?);
+        }
+        Ok(())
+    }
+
     /// Takes a record. The first of two about one row counts: directories come in the order in which they were written.
-    pub(super) fn add(&mut self, record: Record<'_>) {
+    fn add(&mut self, record: Record<'_>) {
         match record {
             Record::Entry(row, entry) => {
                 self.entries.entry(row).or_insert_with(|| Entry::from(&entry));

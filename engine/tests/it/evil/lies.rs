@@ -1,11 +1,15 @@
 //! Rows, tables, frames, footers and seals that lie.
 
+use std::sync::Arc;
+
 use carrack_engine::container::FrameKind;
 use carrack_engine::container::frame::digest_of;
+use carrack_engine::control::Control;
+use carrack_engine::salvage::salvage;
 
 use super::{BLOCK, file, try_everything};
 use crate::evilpack::{EvilBlock, EvilFooter, EvilFrame, EvilPack, EvilRow};
-use crate::support::try_open;
+use crate::support::{try_open, verify_clean};
 
 /// Something is said to be wrong, and what is said names it.
 #[track_caller]
@@ -178,4 +182,24 @@ fn archives_in_front_of_behind_and_within_archives() {
     ] {
         assert!(!try_everything(bytes).is_empty());
     }
+}
+
+/// Frames whose digests are right, and whose contents or records are not: only somebody who means it writes them.
+#[test]
+fn what_is_salvaged_verifies_whatever_is_in_its_frames() {
+    let other = EvilRow { extents: vec![[1, 0, 4]], ..file(b"b") };
+    let mut pack = EvilPack::new(&[file(b"a"), other], &[BLOCK, BLOCK]);
+    let frame = &mut pack.frames[0];
+    // A chunk that ends too early.
+    frame.directory = vec![0x80, 0, 0];
+    (frame.header.directory_raw_len, frame.header.directory_stored_len) = (3, 3);
+    frame.header.digest = digest_of(&frame.directory, &frame.payload);
+    // No frame of zstd's begins like this.
+    pack.frames[1].header.codec = 2;
+    let found = salvage("evil", Arc::new(pack.bytes()), &Control::default()).unwrap();
+    assert_eq!((found.report.unreadable, found.report.is_whole()), (2, false));
+    verify_clean(&found.archive);
+    let whole = file(b"a").extents[0];
+    assert_eq!(found.archive.read(b"a").unwrap(), BLOCK[whole[1] as usize..][..whole[2] as usize]);
+    assert_eq!(found.report.lost.iter().map(|(path, _)| &path[..]).collect::<Vec<_>>(), [b"b"]);
 }
