@@ -39,13 +39,27 @@ SUITES = $(if $(QUICK),CARRACK_BENCH_QUICK=1) $(CARGO) bench -p carrack-bench --
 # A regular expression for names of benchmarks, which must fit from the start of one of their parts on: ring, not uring.
 SELECT = $(if $(FILTER),'(^|/)($(FILTER))')
 
+# For `make fuzz`: how long it takes, and which targets (all, unless some are named).
+FUZZ_HOURS   ?= 2
+FUZZ_SECONDS ?= $(shell expr $(FUZZ_HOURS) '*' 3600)
+FUZZ_TARGETS ?=
+# Changed archives, for make mutate.
+MUTANTS      ?= 1000000
+
 RELEASE = target/release
 REPORT  = $(RELEASE)/carrack-bench report --results $(RESULTS)
 # Behind a measurement: the page shows it too, unless there was none; what make says is what the measurement said.
 REFRESH = status=$$?; [ $$status -gt 1 ] || $(REPORT) || true; exit $$status
 
-.PHONY: help build corpus run compare aa tune report test test-rust test-loom test-interop sweep bench bench-quick bench-compare lint \
-        advisories doc clean
+# libFuzzer's coverage on the stable toolchain, in what is fuzzed and not in what builds it, which --target tells apart.
+HOST       := $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_FLAGS  = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+              -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+              -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Clink-dead-code
+FUZZED      = fuzz/target/$(HOST)/fuzz
+
+.PHONY: help build corpus run compare aa tune report test test-rust test-fuzz test-loom test-interop sweep bench bench-quick bench-compare \
+        lint fuzz fuzz-quick fuzz-build fuzz-seeds mutate advisories doc clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -55,6 +69,7 @@ help: ## list the targets
 	@echo '           of the bench targets: BASE=name FILTER=pack/uring, of bench-compare also QUICK=1'
 	@echo '           CACHES=hot,data-cold,cold CONTENDERS="tar|zstd,naive,carrack" (compare)'
 	@echo '           TREE=dir BUDGET=5m (tune)'
+	@echo '           FUZZ_HOURS=2 or FUZZ_SECONDS=n, FUZZ_TARGETS="index archive" (fuzz), MUTANTS=n (mutate)'
 
 build: ## build the programs, optimised
 	$(CARGO) build --release --workspace --bins
@@ -78,12 +93,16 @@ tune: build ## find the settings that suit this machine (ONLY=slots,io,... restr
 report: build ## show all that was measured as one page: results/report.html
 	$(REPORT)
 
-test: test-rust test-loom test-interop ## run every test
+test: test-rust test-fuzz test-loom test-interop ## run every test
 
 test-rust:
 	$(CARGO) test --workspace
 	@echo 'Every benchmark of the quick part, once each:'
 	CARRACK_BENCH_QUICK=1 $(CARGO) test --workspace --bench suites >/dev/null
+
+# What fuzzing starts from and what it ever found, once more; what the main workspace has built is used again.
+test-fuzz:
+	$(CARGO) test --locked --manifest-path fuzz/Cargo.toml --target-dir target
 
 # Every interleaving of the lock-free parts, in a target folder of its own because the flag rebuilds everything.
 test-loom:
@@ -109,10 +128,30 @@ bench-compare: ## run the suites and list what changed since BASE=name was kept
 
 lint: ## formatting, clippy with warnings denied, documentation, dependencies
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target --all-targets --features libfuzzer -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
 	 else echo 'lint: cargo-deny is not installed, so licences and versions of dependencies were NOT CHECKED'; fi
+
+fuzz-build:
+	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --locked --manifest-path fuzz/Cargo.toml --target-dir fuzz/target --target $(HOST) \
+	    --profile fuzz --features libfuzzer $(addprefix --bin fuzz-,$(notdir $(basename $(wildcard fuzz/targets/*.rs))))
+
+fuzz-quick: fuzz-build ## fuzz every target, two minutes in all
+	fuzz/run.sh 120 $(FUZZED)
+
+fuzz: fuzz-build ## fuzz on all cores for FUZZ_HOURS=2 (or FUZZ_SECONDS); what is found is in fuzz/artifacts
+	fuzz/run.sh $(FUZZ_SECONDS) $(FUZZED) $(FUZZ_TARGETS)
+
+fuzz-seeds: ## make what fuzzing starts from anew, after a change of the format
+	rm -rf fuzz/seeds
+	$(CARGO) run --locked --manifest-path fuzz/Cargo.toml --target-dir target --bin seeds -- fuzz/seeds
+
+mutate: ## change MUTANTS=1000000 archives as disks do, and count who notices; what is silent is in fuzz/found
+	$(CARGO) run --locked --release --manifest-path fuzz/Cargo.toml --target-dir target --bin mutate -- \
+	    --count $(MUTANTS) --found fuzz/found
 
 advisories: ## look the dependencies up in the advisory database (needs the network)
 	$(CARGO) deny check advisories
