@@ -25,7 +25,7 @@ impl Rng {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -35,7 +35,7 @@ impl Rng {
 
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        (self.number() % end as u64) as usize
     }
 
     /// A stretch of so many bytes, most often a short one.
@@ -62,12 +62,12 @@ fn once(bytes: &mut Vec<u8>, rng: &mut Rng) {
     let len = bytes.len();
     match rng.below(20) {
         0..=7 => bytes[rng.below(len)] ^= 1 << rng.below(8),
-        8..=10 => bytes[rng.below(len)] = rng.next() as u8,
+        8..=10 => bytes[rng.below(len)] = rng.number() as u8,
         11 => bytes[rng.below(len)] = if rng.below(2) == 0 { 0 } else { 0xff },
         12 => bytes[rng.stretch(len)].fill(0),
         13 => {
             for byte in &mut bytes[rng.stretch(len)] {
-                *byte = rng.next() as u8;
+                *byte = rng.number() as u8;
             }
         }
         14 => swap(bytes, rng),
@@ -83,7 +83,7 @@ fn once(bytes: &mut Vec<u8>, rng: &mut Rng) {
             bytes.splice(at..at, doubled);
         }
         18 => bytes.truncate(rng.below(len)),
-        _ => bytes.extend((0..rng.below(200)).map(|_| rng.next() as u8)),
+        _ => bytes.extend((0..rng.below(200)).map(|_| rng.number() as u8)),
     }
 }
 

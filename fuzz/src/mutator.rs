@@ -97,7 +97,7 @@ fn message(messages: &mut [Message], seed: usize, raw: Raw<'_>) {
 fn list(messages: &mut [Message], seed: usize, raw: Raw<'_>) {
     let count = messages.len();
     let Some(message) = messages.get_mut(seed % count.max(1)) else { return };
-    let value = if seed / 64 % 2 == 0 { &mut message.rows } else { &mut message.first };
+    let value = if (seed / 64).is_multiple_of(2) { &mut message.rows } else { &mut message.first };
     if let Ok(changed) = serde_json::from_slice(&resized(value.to_string().as_bytes(), raw)) {
         *value = changed;
     }

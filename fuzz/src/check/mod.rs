@@ -9,8 +9,11 @@ pub mod index;
 pub mod paths;
 pub mod salvage;
 
+/// What a target does with an input.
+pub type Check = fn(&[u8]);
+
 /// Every target with its name.
-pub const ALL: [(&str, fn(&[u8])); 8] = [
+pub const ALL: [(&str, Check); 8] = [
     ("head", head::check),
     ("index", index::check),
     ("archive", archive::check),
