@@ -59,7 +59,7 @@ FUZZ_FLAGS  = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-covera
 FUZZED      = fuzz/target/$(HOST)/fuzz
 
 .PHONY: help build corpus run compare aa tune report test test-rust test-fuzz test-loom test-interop sweep bench bench-quick bench-compare \
-        lint fuzz fuzz-quick fuzz-build fuzz-seeds mutate advisories doc clean
+        lint fuzz fuzz-quick fuzz-build fuzz-seeds mutate advisories doc clean fault-test crash-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -115,6 +115,12 @@ sweep: ## change every bit, byte, length and sector of small archives: noticed a
 test-interop:
 	$(CARGO) build --workspace --bins
 	PYTHON=$(PYTHON) VENV=$(VENV) interop/run.sh target/debug
+
+fault-test: ## have system calls of the real binary fail, each of many, one after the other (needs strace)
+	CARRACK_REQUIRE_STRACE=1 CARRACK_FAULTS=all $(CARGO) test -p carrack --test it -- injected --nocapture
+
+crash-test: build ## cut the power under carrack 1,000 times, and kill it (root, Linux, some minutes); CUTS=n SEED=n
+	$(PYTHON) bench/crash.py --carrack $(RELEASE)/carrack --cuts $(or $(CUTS),1000) --seed $(or $(SEED),1)
 
 bench: ## run the criterion suites, some 15 minutes; BASE=name keeps the figures under that name
 	$(SUITES) $(if $(BASE),--save-baseline '$(BASE)') $(SELECT)

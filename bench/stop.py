@@ -67,7 +67,7 @@ def main():
             with open(f"{place}/src/{number}", "wb") as file:
                 file.write(draw.randbytes(200 + number))
         with open(f"{place}/src/large", "wb") as file:
-            file.write("".join(draw.choices("0123456789", k=1 << 20)).encode() * 64)
+            file.write(draw.randbytes(64 << 20).translate(bytes(ord("0") + byte % 10 for byte in range(256))))
         os.mkfifo(f"{place}/pipe")
         subprocess.run([carrack, "-q", "pack", "src", "-o", "a.crk", "--level", "1", "--no-dedup"], cwd=place, check=True)
         level = ["--level", "22", "--block-size", "32M", "--no-dedup", "--no-tune"]
@@ -92,7 +92,7 @@ def main():
                     times.append(took)
             times.sort()
             at = lambda share: times[min(len(times) - 1, int(len(times) * share))] if times else float("nan")
-            print(f"{name}: {len(times)} stopped, ms: median {at(0.5):.0f}, 95% {at(0.95):.0f}, maximum {at(1):.0f}")
+            print(f"{name}: {len(times)} stopped, ms: median {at(0.5):.0f}, 95% {at(0.95):.0f}, maximum {at(1):.0f}", flush=True)
     return bad > 0
 
 

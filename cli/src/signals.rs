@@ -27,7 +27,7 @@ use signal_hook::{flag, low_level};
 
 use crate::exit::Exit;
 
-/// How long the orderly end may take. Most runs need less than 20 ms; with this, what is left of 200 ms is for the removal.
+/// How long the orderly end may take, so that something of 200 ms is left for the removal.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// How long the removal waits for calls to the file system that make or move a name. On a busy disk they can take seconds, as
