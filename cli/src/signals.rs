@@ -28,7 +28,7 @@ use signal_hook::{flag, low_level};
 use crate::exit::Exit;
 
 /// How long the orderly end may take, so that something of 200 ms is left for the removal.
-const GRACE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(50);
 
 /// How long the removal waits for calls to the file system that make or move a name. On a busy disk they can take seconds, as
 /// when a journal is full; on a network that is gone they take for ever.
