@@ -237,6 +237,10 @@ pub(crate) struct SalvageArgs {
     #[arg(short = 'C', long = "directory", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) directory: Option<PathBuf>,
 
+    /// Of several archives in it, such as one packed into another, the one of this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) archive_id: Option<String>,
+
     /// Replace the new archive if there is one, and files in the folder
     #[arg(short, long)]
     pub(crate) force: bool,

@@ -9,7 +9,7 @@ use carrack_backends::sink::{self, FileSinkOptions};
 use carrack_engine::container::source::FileSource;
 use carrack_engine::control::{Control, Escaped};
 use carrack_engine::error::{Error, ErrorKind, Result};
-use carrack_engine::salvage::{SalvageReport, salvage};
+use carrack_engine::salvage::{SalvageReport, salvage_one};
 use carrack_engine::unpack::Unpacker;
 
 use super::{Pace, count};
@@ -52,7 +52,7 @@ fn salvaged(
     control: &Control,
     ui: &Ui,
 ) -> Result<(SalvageReport, usize)> {
-    let salvaged = salvage(name, source, control)?;
+    let salvaged = salvage_one(name, source, args.archive_id.as_deref(), control)?;
     if let Some(target) = &args.output {
         let options = FileSinkOptions { force: args.force, sync: true };
         let cannot = |error| Error::with(ErrorKind::Output, "cannot create the archive", error);
@@ -81,8 +81,8 @@ fn tell(report: &SalvageReport, ui: &Ui) {
     for gap in &report.gaps {
         ui.note(format_args!("no frame from byte {} to {}", gap.start, gap.end));
     }
-    if report.foreign > 0 {
-        ui.note(format_args!("{} of another archive left alone", count(report.foreign, "frame", "frames")));
+    for (id, frames) in &report.others {
+        ui.note(format_args!("{} of another archive left alone: --archive-id {id}", count(*frames, "frame", "frames")));
     }
     if report.unreadable > 0 {
         let frames = count(report.unreadable, "frame is", "frames are");

@@ -46,3 +46,25 @@ fn what_is_lost_is_named_and_the_rest_comes_out() {
     run.says("lost: block 0 is damaged or missing").says("1 frame is missing");
     place.call(["verify", "rest.crk"]).code(0);
 }
+
+#[test]
+fn of_two_archives_in_one_file_either_can_be_had() {
+    let (one, two) = (Place::packed(), Place::empty());
+    two.file("src/other", b"of the second");
+    two.call(["pack", "-q", "src", "-o", "b.crk"]).code(0);
+    // Without their indexes, one behind the other.
+    let frames = |place: &Place, name| {
+        let bytes = fs::read(place.path(name)).unwrap();
+        bytes[..bytes.len() - 700].to_vec()
+    };
+    one.file("both", &[frames(&one, "a.crk"), frames(&two, "b.crk")].concat());
+    let run = one.call(["salvage", "both", "-C", "first"]).code(3);
+    let id = run.err.split("--archive-id ").nth(1).expect("the other one is named").split_whitespace().next().unwrap();
+    assert!(!one.path("first/other").exists());
+    assert_same_tree(&one.path("src"), &one.path("first"));
+    one.call(["salvage", "both", "--archive-id", id, "-C", "second"]).code(3);
+    assert_eq!(fs::read(one.path("second/other")).unwrap(), b"of the second");
+    let run = one.call(["salvage", "both", "--archive-id", &"0".repeat(32), "-C", "third"]).code(2);
+    run.says(id);
+    assert!(!one.path("third").exists());
+}

@@ -17,6 +17,7 @@ mod rows;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
@@ -31,7 +32,7 @@ use crate::container::frame::{CODEC_STORE, FrameHeader, FrameKind, HEADER_LEN, d
 use crate::container::head::HEAD;
 use crate::container::id::ArchiveId;
 use crate::container::source::Source;
-use crate::control::{Control, Progress, Stage};
+use crate::control::{Control, Escaped, Progress, Stage};
 use crate::entry::{Entry, Kind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::rules::check_row;
@@ -69,8 +70,9 @@ pub struct SalvageReport {
     pub lost: Vec<(Vec<u8>, String)>,
     /// Folders whose own records are lost: they are there, with permissions 755.
     pub made_up: Vec<Vec<u8>>,
-    /// Frames of other archives among the bytes, which were left alone.
-    pub foreign: u64,
+    /// Other archives among the bytes, which were left alone: the id of each in hexadecimal digits, and how many intact frames it
+    /// has; in order of id.
+    pub others: Vec<(String, u64)>,
 }
 
 impl SalvageReport {
@@ -104,13 +106,26 @@ struct Found {
 /// # Errors
 /// [`ErrorKind::NotAnArchive`] when there is no frame at all; when the source cannot be read, or the run was cancelled.
 pub fn salvage(name: &str, source: Arc<dyn Source>, control: &Control) -> Result<Salvaged> {
+    salvage_one(name, source, None, control)
+}
+
+/// As [`salvage`], but of several archives among the bytes the one of this id, in hexadecimal digits: an archive that was packed
+/// into another one, say.
+///
+/// # Errors
+/// As [`salvage`]; also [`ErrorKind::Usage`] when there is nothing of an archive of that id.
+pub fn salvage_one(name: &str, source: Arc<dyn Source>, id: Option<&str>, control: &Control) -> Result<Salvaged> {
+    let wanted = id.map(|id| wanted(name, id)).transpose()?;
     let unreadable = |error: IndexError| Error::with(ErrorKind::Input, format!("{name} cannot be read"), error);
     let (mut found, gaps) = scan(&*source, control).map_err(unreadable)?;
     check(control)?;
     let index = Index::open(&*source).ok();
     let bytes: HashMap<ArchiveId, u64> = found.iter().map(|(id, found)| (*id, found.bytes)).collect();
     let known = index.as_ref().map(Index::archive_id);
-    let Some(archive_id) = known.or_else(|| scan::largest(&bytes)) else {
+    if let Some(id) = wanted.filter(|id| !found.contains_key(id) && known != Some(*id)) {
+        return Err(absent(name, id, &others(&found)));
+    }
+    let Some(archive_id) = wanted.or(known).or_else(|| scan::largest(&bytes)) else {
         return Err(Error::new(
             ErrorKind::NotAnArchive,
             format!("{name}: there is no intact part of an archive in it"),
@@ -126,7 +141,7 @@ pub fn salvage(name: &str, source: Arc<dyn Source>, control: &Control) -> Result
         frames: frames.len() as u64,
         has_index: listed.is_some(),
         gaps,
-        foreign: found.values().map(|found| found.frames.len() as u64).sum(),
+        others: others(&found),
         ..SalvageReport::default()
     };
     let expected = index.as_ref().filter(|_| listed.is_some()).map(Index::frames);
@@ -154,6 +169,32 @@ pub fn salvage(name: &str, source: Arc<dyn Source>, control: &Control) -> Result
     let archive = put_together(name, &source, &left, (entries, options.unwrap_or_default()), &mut report)?;
     report.lost.sort();
     Ok(Salvaged { archive, report })
+}
+
+fn wanted(name: &str, id: &str) -> Result<ArchiveId> {
+    ArchiveId::from_hex(id).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Usage,
+            format!("{name}: an archive id has 32 hexadecimal digits, and {} has not", Escaped(id.as_bytes())),
+        )
+    })
+}
+
+/// Nothing of the archive that was asked for is there.
+#[cold]
+fn absent(name: &str, id: ArchiveId, others: &[(String, u64)]) -> Error {
+    let mut text = format!("{name}: there is no intact part of an archive {id} in it");
+    for (at, (id, frames)) in others.iter().take(8).enumerate() {
+        let _ = write!(text, "{} {id} ({frames} frames)", if at == 0 { "; there is" } else { "," });
+    }
+    Error::new(ErrorKind::Usage, text)
+}
+
+/// Which archives were found, each with the number of its frames.
+fn others(found: &HashMap<ArchiveId, Found>) -> Vec<(String, u64)> {
+    let mut others: Vec<_> = found.iter().map(|(id, found)| (id.to_string(), found.frames.len() as u64)).collect();
+    others.sort();
+    others
 }
 
 impl Salvaged {

@@ -12,7 +12,7 @@ use carrack_engine::entry::{Entry, Kind};
 use carrack_engine::error::ErrorKind;
 use carrack_engine::pack::{Dedup, Packer};
 use carrack_engine::plan::Order;
-use carrack_engine::salvage::{SalvageReport, salvage};
+use carrack_engine::salvage::{SalvageReport, salvage, salvage_one};
 use carrack_fixtures::content::{Content, Lang, Recipe};
 use carrack_fixtures::model::{Shape, random};
 use carrack_fixtures::tree::Builder;
@@ -192,14 +192,25 @@ fn an_archive_inside_is_not_taken_for_the_one_around_it() {
     let whole = open(bytes.clone());
     let last = frames(&whole).last().unwrap().end;
     let (archive, report) = salvaged(bytes[..last].to_vec());
-    assert_eq!((paths(&archive), report.foreign), (paths(&whole), 0));
+    assert_eq!((paths(&archive), report.others.len()), (paths(&whole), 0));
     assert_eq!(archive.read(b"inner.crk").unwrap(), inside);
     // With the frame around it damaged the inner one's frames come to light. The index tells which archive is meant.
     let mut broken = bytes;
     broken[1536 + 100] ^= 1;
-    let (archive, report) = salvaged(broken);
-    assert!(report.foreign > 0 && report.has_index, "{report:?}");
+    let (archive, report) = salvaged(broken.clone());
+    let inner_whole = open(inside);
+    let id = inner_whole.summary().archive_id;
+    assert!(report.others == [(id.clone(), inner_whole.summary().frames)] && report.has_index, "{report:?}");
     assert!(archive.find(b"many").unwrap().is_none());
+    // The inner one can be asked for; its own index lies in the middle of other bytes.
+    let source = Arc::new(broken);
+    let found = salvage_one("broken", source.clone(), Some(&id), &Control::default()).unwrap();
+    assert_eq!((paths(&found.archive), found.report.has_index), (paths(&inner_whole), false));
+    assert_true(&found.archive, &inner_whole, &[]);
+    for (id, expected) in [("00".repeat(16), "; there is "), ("x".to_owned(), "32 hexadecimal digits")] {
+        let error = salvage_one("it", source.clone(), Some(&id), &Control::default()).map(|_| ()).unwrap_err();
+        assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(expected), "{error}");
+    }
 }
 
 #[test]
