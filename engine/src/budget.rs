@@ -5,7 +5,7 @@
 //! none of what it decides.
 //!
 //! The peak of a run is estimated as `BASE + tables + slots × slot + frames × frame + threads × thread`. What each of
-//! them stands for was measured (`docs/performance-scale.md`); `cli/tests/it/memory.rs` holds real processes to it.
+//! them stands for was measured (`docs/performance-scale.md`); `cli/tests/memory/` holds real processes to it.
 
 mod restoring;
 
