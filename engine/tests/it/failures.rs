@@ -12,7 +12,9 @@ use carrack_backends::arena::Arena;
 use carrack_backends::path::PathTable;
 use carrack_backends::read::choose::IoChoice;
 use carrack_backends::read::{Caps, Completion, ReadBackend, Request};
-use carrack_backends::sink::{AppendSink, FaultSink, FaultSinkPlan, FileSinkOptions, MemorySink, SinkEvent, create};
+use carrack_backends::sink::{
+    AppendSink, Call, FaultSink, FaultSinkPlan, FileSink, FileSinkOptions, MemorySink, SinkEvent, Watcher, create,
+};
 use carrack_engine::archive::Archive;
 use carrack_engine::codec::Codec;
 use carrack_engine::control::{Cancel, Control};
@@ -170,6 +172,52 @@ fn a_full_disk_and_a_finish_that_fails_leave_nothing() {
             assert_eq!(names_in(place.dir.path()), ["tree"], "{plan:?}");
         }
     });
+}
+
+/// Has the calls fail that it says.
+#[derive(Debug)]
+struct Refusing(fn(&Call<'_>) -> bool);
+
+impl Watcher for Refusing {
+    fn before(&self, call: &Call<'_>) -> Option<i32> {
+        (self.0)(call).then_some(EIO)
+    }
+
+    fn after(&self, _: &Call<'_>, _: usize) {}
+}
+
+/// What the disk did not take can be read from memory for a while: only the sync tells.
+#[test]
+fn a_sync_that_fails_is_never_a_success() {
+    const OLD: &[u8] = b"the archive before";
+    let place = place();
+    let target = place.beside("x.crk");
+    let syncs: [fn(&Call<'_>) -> bool; 3] = [
+        |call| matches!(call, Call::SyncData),
+        |call| matches!(call, Call::SyncFile),
+        |call| matches!(call, Call::SyncFolder),
+    ];
+    for (number, refused) in syncs.into_iter().enumerate() {
+        for replace in [false, true] {
+            if replace {
+                std::fs::write(&target, OLD).unwrap();
+            }
+            let options = FileSinkOptions { force: replace, sync: true };
+            let sink = FileSink::watched(&target, options, Arc::new(Refusing(refused))).unwrap();
+            // The data alone is synced in order to be read back.
+            let result = packer(&place).verify(number == 0).pack_to_sink(Box::new(sink));
+            let error = result.expect_err("a sync failed");
+            assert_eq!(error.kind(), ErrorKind::Output, "{number}: {error}");
+            let found = std::fs::read(&target).ok();
+            match number {
+                // It has its name already, which the error says.
+                2 => assert!(Archive::open(&target).is_ok_and(|archive| archive.len() > 30)),
+                _ => assert_eq!(found.as_deref(), replace.then_some(OLD), "{number}"),
+            }
+            let _ = std::fs::remove_file(&target);
+        }
+    }
+    assert_eq!(names_in(place.dir.path()), ["tree"]);
 }
 
 #[test]
