@@ -136,3 +136,32 @@ fn rows_are_found_by_path_and_by_number() {
     assert_eq!(index.below(&source, b"name\xfe").unwrap(), 10..11);
     assert_eq!(index.below(&source, b"").unwrap(), 1..16);
 }
+
+/// Who looks up one row does not read the rest, so nothing but the batch's own digest stands between damage and an answer.
+#[test]
+fn what_is_looked_up_in_damaged_tables_is_right_or_an_error() {
+    let (mut bytes, rows) = (archive(), rows());
+    let index = Index::open(&bytes).unwrap();
+    let blocks: Vec<_> = (0..index.frames()).map(|seq| index.block(&bytes, seq).unwrap()).collect();
+    let mut scratch = Scratch::default();
+    let mut refused = [0, 0];
+    for at in index.seal().blocks_offset as usize..bytes.len() {
+        bytes[at] ^= 1 << (at % 8);
+        if let Ok(index) = Index::open(&bytes) {
+            for (seq, block) in (0..).zip(&blocks) {
+                match index.block(&bytes, seq) {
+                    Ok(found) => assert_eq!(found, *block, "byte {at} was flipped"),
+                    Err(_) => refused[0] += 1,
+                }
+            }
+            for (number, row) in (0..).zip(&rows) {
+                match index.row(&bytes, number) {
+                    Ok(found) => assert_eq!(Owned::from(&found.row(&mut scratch)), *row, "byte {at} was flipped"),
+                    Err(_) => refused[1] += 1,
+                }
+            }
+        }
+        bytes[at] ^= 1 << (at % 8);
+    }
+    assert!(refused[0] > 1000 && refused[1] > 10_000, "{refused:?} answers refused");
+}
