@@ -5,7 +5,10 @@ use std::sync::Arc;
 use carrack_engine::container::FrameKind;
 use carrack_engine::container::frame::digest_of;
 use carrack_engine::control::Control;
+use carrack_engine::error::ErrorKind;
 use carrack_engine::salvage::salvage;
+use carrack_engine::unpack::Unpacker;
+use carrack_engine::verify::VerifyOptions;
 
 use super::{BLOCK, file, try_everything};
 use crate::evilpack::{EvilBlock, EvilFooter, EvilFrame, EvilPack, EvilRow};
@@ -202,4 +205,34 @@ fn what_is_salvaged_verifies_whatever_is_in_its_frames() {
     let whole = file(b"a").extents[0];
     assert_eq!(found.archive.read(b"a").unwrap(), BLOCK[whole[1] as usize..][..whole[2] as usize]);
     assert_eq!(found.report.lost.iter().map(|(path, _)| &path[..]).collect::<Vec<_>>(), [b"b"]);
+}
+
+/// Blocks that are intact, and files that are not what their digests say: of each kind that is put together in its own way.
+#[test]
+fn files_that_are_not_what_their_digests_say_are_given_to_nobody() {
+    let other = || file(b"other").digest.map(|digest| digest.map(|byte| !byte));
+    let lying = |path| EvilRow { digest: other(), ..file(path) };
+    let rows = [
+        lying(b"in one piece"),
+        EvilRow { extents: vec![[0, 0, 4], [0, 100, 4]], size: 8, ..lying(b"in two pieces") },
+        EvilRow { holes: vec![(0, 8192)], extents: vec![[0, 0, 4]], size: 8196, ..lying(b"sparse") },
+        EvilRow { holes: vec![(0, 8192)], extents: Vec::new(), size: 8192, ..lying(b"void") },
+    ];
+    let paths: Vec<Vec<u8>> = rows.iter().map(|row| row.bytes().to_vec()).collect();
+    let bytes = EvilPack::new(&rows, &[BLOCK]).bytes();
+    let archive = try_open(bytes.clone()).unwrap();
+    let report = archive.verify(&VerifyOptions::default()).unwrap();
+    assert_eq!((&report.lost, report.damage.len()), (&paths, 4), "{:?}", report.damage);
+    for path in &paths {
+        let name = path.escape_ascii();
+        assert_eq!(archive.read(path).map_err(|error| error.kind()), Err(ErrorKind::Damaged), "{name}");
+        let copied = archive.copy_to(path, &mut Vec::new());
+        assert_eq!(copied.map_err(|error| error.kind()), Err(ErrorKind::Damaged), "{name}");
+    }
+    let dest = tempfile::tempdir().unwrap();
+    let report = Unpacker::new(&archive).unpack(dest.path()).unwrap();
+    assert_eq!((&report.lost, report.damage.len()), (&paths, 4), "{:?}", report.damage);
+    assert_eq!(std::fs::read_dir(dest.path()).unwrap().count(), 0);
+    let report = salvage("evil", Arc::new(bytes), &Control::default()).unwrap().report;
+    assert_eq!(report.lost.into_iter().map(|(path, _)| path).collect::<Vec<_>>(), paths);
 }
