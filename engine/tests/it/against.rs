@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use carrack_backends::sink::{AppendSink, FileSink, FileSinkOptions};
 use carrack_engine::against::AgainstOptions;
@@ -179,6 +179,49 @@ fn what_the_disk_does_not_give_back_gets_no_name() {
     }
     place.packer().verify(true).pack(out.join("a.crk")).unwrap();
     assert_eq!(differences(&Archive::open(out.join("a.crk")).unwrap(), &place.tree), [""; 0]);
+}
+
+/// A file whose disk gives back another one.
+struct OtherDisk(Box<FileSink>, PathBuf);
+
+impl AppendSink for OtherDisk {
+    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        self.0.append(parts)
+    }
+
+    fn written(&self) -> u64 {
+        self.0.written()
+    }
+
+    fn identity(&self) -> Option<(u64, u64)> {
+        self.0.identity()
+    }
+
+    fn reread(&mut self) -> io::Result<Option<File>> {
+        File::open(&self.1).map(Some)
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        self.0.finish()
+    }
+
+    fn abort(self: Box<Self>) {
+        self.0.abort();
+    }
+}
+
+/// As when the writes never arrived, and an older archive stands in their place: every byte of it is right.
+#[test]
+fn an_intact_archive_that_is_not_the_one_written_gets_no_name() {
+    let place = Place::of_files([("a", noise(1, 1000))]);
+    let (older, out) = (place.beside("older.crk"), place.beside("out"));
+    place.packer().pack(&older).unwrap();
+    fs::write(place.tree.join("a"), "another").unwrap();
+    fs::create_dir(&out).unwrap();
+    let file = Box::new(FileSink::create(&out.join("a.crk"), FileSinkOptions::default()).unwrap());
+    let error = place.packer().verify(true).pack_to_sink(Box::new(OtherDisk(file, older))).unwrap_err();
+    assert!(error.kind() == ErrorKind::Damaged && error.to_string().contains("another archive"), "{error}");
+    assert_eq!(names_in(&out), [""; 0], "nothing is left behind");
 }
 
 #[test]
