@@ -275,4 +275,11 @@ mod tests {
         }
         assert!(fill(&mut [0; 4], u64::MAX, 0, |_, _| Ok(1)).is_err(), "an offset that overflows");
     }
+
+    /// A disk that gives the beginning of a file and then fails has not told where the file ends.
+    #[test]
+    fn an_error_behind_some_bytes_is_no_end() {
+        let error = fill(&mut [0; 8], 0, 8, |_, at| if at == 0 { Ok(3) } else { Err(Errno::IO) }).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::IO.raw_os_error()));
+    }
 }
