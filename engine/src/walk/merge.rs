@@ -260,3 +260,28 @@ impl Push for Entries {
         self.witnesses.push(self.witnesses.get(first));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use carrack_backends::witness::Witness;
+
+    use super::super::{Input, inputs};
+    use super::*;
+
+    /// Inode numbers are given out anew on each file system: alone they tell nothing.
+    #[test]
+    fn files_of_two_file_systems_are_two_files_whatever_their_inodes() {
+        let mut listing = Listing::default();
+        for (name, dev, ino) in [(b'a', 1, 7), (b'b', 2, 7), (b'c', 1, 7), (b'd', 1, 8), (b'e', 2, 7)] {
+            let witness = Witness { dev, ino, ..Witness::default() };
+            let name_start = listing.names.len() as u64;
+            listing.names.push(name);
+            listing.push(Item { witness, name_start, name_len: 1, mode: 0o644 | LINKED, ..Item::blank() }, None, None);
+        }
+        listing.sort();
+        let roots = inputs::resolve(&[Input { path: "/".into() }], None).unwrap();
+        let entries = merge(&roots, listing, Vec::new(), 5, &|| false).unwrap();
+        let links: Vec<_> = entries.hardlinks.iter().map(|(row, &first)| (row, first)).collect();
+        assert_eq!(links, [(2, 0), (4, 1)], "c is a, and e is b");
+    }
+}
