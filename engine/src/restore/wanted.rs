@@ -270,6 +270,20 @@ mod tests {
         assert_eq!((appended.path(6), appended.large_number(6), appended.files()[7].row), (&[b'a', 1][..], Some(3), 7));
     }
 
+    /// Who claims more than can be counted has not claimed little.
+    #[test]
+    fn sums_stop_at_the_largest_number() {
+        let (digest, holes) = (Some(Digest::of(b"")), [Hole { offset: 0, len: 1 << 63 }]);
+        let row = Row { size: 1 << 63, digest, holes: &holes, ..Row::new(b"a", Kind::File) };
+        let (mut pushed, mut appended, mut part) = (Wanted::new(), Wanted::new(), Wanted::new());
+        pushed.push(0, &row);
+        pushed.push(1, &row);
+        appended.push(0, &row);
+        part.push(1, &row);
+        appended.append(part);
+        assert_eq!((pushed.bytes(), appended.bytes()), (u64::MAX, u64::MAX));
+    }
+
     #[test]
     fn uses_are_grouped_by_block_in_order() {
         let digest = Some(Digest::of(b""));
