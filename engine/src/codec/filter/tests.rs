@@ -95,6 +95,28 @@ fn every_prefix_can_be_had_with_what_reach_says() {
     }
 }
 
+/// What the first of two filters needs behind a place, the second needs more bytes for.
+#[test]
+fn two_filters_reach_as_far_as_both_together() {
+    let (mut bytes, mut raw) = (Vec::new(), Vec::new());
+    for seed in 0..200 {
+        let code = like_code(120, seed);
+        for phase in 0..4 {
+            for ids in [[FilterId::X86, FilterId::arm64(phase)], [FilterId::arm64(phase), FilterId::X86]] {
+                let filters = Filters::of(&ids);
+                raw.clone_from(&code);
+                filters.apply(&mut raw, &mut []).unwrap();
+                for len in 0..code.len() {
+                    bytes.clear();
+                    bytes.extend_from_slice(&raw[..filters.reach(len, code.len()).unwrap()]);
+                    filters.undo(&mut bytes, &mut []).unwrap();
+                    assert!(bytes[..len] == code[..len], "{filters}: the first {len} bytes of seed {seed}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_call_of_one_place_is_the_same_everywhere() {
     // Two calls of place 1000, from 0 and from 100; an address relative to the instruction pointer; a far call.
