@@ -44,7 +44,9 @@ FUZZ_HOURS   ?= 2
 FUZZ_SECONDS ?= $(shell expr $(FUZZ_HOURS) '*' 3600)
 FUZZ_TARGETS ?=
 # Changed archives, for make mutate.
-MUTANTS      ?= 1000000
+ARCHIVES     ?= 1000000
+# One of the planted bugs, for make mutants; all without it.
+MUTANT       ?=
 
 RELEASE = target/release
 REPORT  = $(RELEASE)/carrack-bench report --results $(RESULTS)
@@ -59,7 +61,7 @@ FUZZ_FLAGS  = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-covera
 FUZZED      = fuzz/target/$(HOST)/fuzz
 
 .PHONY: help build corpus run compare aa tune report test test-rust test-fuzz test-loom test-interop sweep bench bench-quick bench-compare \
-        lint fuzz fuzz-quick fuzz-build fuzz-seeds mutate advisories doc clean fault-test crash-test
+        lint mutants fuzz fuzz-quick fuzz-build fuzz-seeds mutate advisories doc clean fault-test crash-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -69,7 +71,7 @@ help: ## list the targets
 	@echo '           of the bench targets: BASE=name FILTER=pack/uring, of bench-compare also QUICK=1'
 	@echo '           CACHES=hot,data-cold,cold CONTENDERS="tar|zstd,naive,carrack" (compare)'
 	@echo '           TREE=dir BUDGET=5m (tune)'
-	@echo '           FUZZ_HOURS=2 or FUZZ_SECONDS=n, FUZZ_TARGETS="index archive" (fuzz), MUTANTS=n (mutate)'
+	@echo '           FUZZ_HOURS=2 or FUZZ_SECONDS=n, FUZZ_TARGETS="index archive" (fuzz), ARCHIVES=n (mutate), MUTANT=name (mutants)'
 
 build: ## build the programs, optimised
 	$(CARGO) build --release --workspace --bins
@@ -140,6 +142,12 @@ lint: ## formatting, clippy with warnings denied, documentation, dependencies
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
 	 else echo 'lint: cargo-deny is not installed, so licences and versions of dependencies were NOT CHECKED'; fi
+	@if $(PYTHON) -c 'import tomllib' 2>/dev/null; then $(PYTHON) mutants/run.py --check; \
+	 else echo 'lint: $(PYTHON) is not 3.11 or newer, so whether the planted bugs still fit was NOT CHECKED'; fi
+
+# Each is built and tried by itself.
+mutants: ## plant known bugs, one by one (MUTANT=name: one): does the test suite notice each?
+	CARGO='$(CARGO)' $(PYTHON) mutants/run.py $(MUTANT)
 
 fuzz-build:
 	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --locked --manifest-path fuzz/Cargo.toml --target-dir fuzz/target --target $(HOST) \
@@ -155,9 +163,9 @@ fuzz-seeds: ## make what fuzzing starts from anew, after a change of the format
 	rm -rf fuzz/seeds
 	$(CARGO) run --locked --manifest-path fuzz/Cargo.toml --target-dir target --bin seeds -- fuzz/seeds
 
-mutate: ## change MUTANTS=1000000 archives as disks do, and count who notices; what is silent is in fuzz/found
+mutate: ## change ARCHIVES=1000000 archives as disks do, and count who notices; what is silent is in fuzz/found
 	$(CARGO) run --locked --release --manifest-path fuzz/Cargo.toml --target-dir target --bin mutate -- \
-	    --count $(MUTANTS) --found fuzz/found
+	    --count $(ARCHIVES) --found fuzz/found
 
 advisories: ## look the dependencies up in the advisory database (needs the network)
 	$(CARGO) deny check advisories
