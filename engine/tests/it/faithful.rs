@@ -190,6 +190,21 @@ fn what_is_left_away_is_counted_and_said_once() {
     assert_eq!(said(unpacker), [""; 0]);
 }
 
+/// No system keeps attributes of users on pipes, as whoever may write to one could fill the disk with them.
+#[test]
+fn what_the_system_refuses_is_counted_and_said_once() {
+    let xattrs = vec![Xattr { name: b"user.x".to_vec(), value: b"1".to_vec() }];
+    let pipe = |path: &[u8]| Owned { mode: 0o644, xattrs: xattrs.clone(), ..Owned::new(path, Kind::Fifo) };
+    let archive = open(archive_of(&[pipe(b"a"), pipe(b"b")]));
+    let dest = tempfile::tempdir().unwrap();
+    let report = Unpacker::new(&archive).specials(true).unpack(dest.path()).unwrap();
+    let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+    let warning = warning.to_string();
+    assert!(warning.starts_with("a: ") && warning.contains("not restored"), "{warning}");
+    assert!(warning.contains("user.") && warning.contains("2 entries"), "{warning}");
+    assert_eq!(names_in(dest.path()), ["a", "b"]);
+}
+
 fn transform(text: &str) -> Transform {
     let mut transform = Transform::default();
     transform.add(text).unwrap();
