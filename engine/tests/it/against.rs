@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use carrack_backends::sink::{AppendSink, FileSink, FileSinkOptions};
@@ -104,6 +104,26 @@ fn every_kind_of_difference_is_named() {
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "expected {expected}, found {found}");
     }
+}
+
+#[test]
+fn owner_and_group_are_compared_each() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested: only root gives files away");
+        return;
+    }
+    let place = Place::of_files([("group", noise(1, 10)), ("owner", noise(2, 10)), ("same", noise(3, 10))]);
+    let archive = open(pack(&place.packer()).0);
+    let ours = fs::metadata(place.tree.join("same")).unwrap();
+    let (uid, gid) = (ours.uid(), ours.gid());
+    // Numbers that nobody has a name for.
+    chown(place.tree.join("group"), None, Some(54_321)).unwrap();
+    chown(place.tree.join("owner"), Some(54_321), None).unwrap();
+    let expected = [
+        format!("group: owner: {uid}:{gid} in the archive, {uid}:54321 in the tree"),
+        format!("owner: owner: {uid}:{gid} in the archive, 54321:{gid} in the tree"),
+    ];
+    assert_eq!(differences(&archive, &place.tree), expected);
 }
 
 #[test]
