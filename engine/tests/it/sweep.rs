@@ -17,7 +17,6 @@ use carrack_engine::control::Control;
 use carrack_engine::entry::{Entry, Kind};
 use carrack_engine::pack::{Dedup, Packer};
 use carrack_engine::plan::Order;
-use carrack_engine::profile::DictionaryChoice;
 use carrack_engine::restore::frames::FrameBytes;
 use carrack_engine::salvage::salvage;
 use carrack_engine::unpack::Unpacker;
@@ -31,11 +30,25 @@ use crate::support::{Place, TIME, blocks, noise, open, pack, rows, try_open, ver
 /// What is harmed at once where it is more than a byte.
 const SECTOR: usize = 512;
 
-/// One of everything: all kinds, odd names, holes, duplicates, equal pieces, attributes; and so many files of source code.
-fn place(files: u64) -> Place {
+/// Files that repeat themselves and each other: a dictionary pays from a MiB of one kind on, and here it leaves next to nothing of
+/// them.
+fn alike() -> Place {
+    let text = Content::stream(Recipe::Source(Lang::C, 1), 1, 5000).to_vec();
+    let mut plan = Builder::new(TIME);
+    for n in 0..18 {
+        let mut bytes = text.repeat(12);
+        bytes.extend_from_slice(format!("// {n}\n").as_bytes());
+        plan.file(format!("{n:02}.c"), Content::bytes(bytes), TIME);
+    }
+    plan.file("noise", noise(1, 300), TIME);
+    Place::new(plan.finish())
+}
+
+/// One of everything: all kinds, odd names, holes, duplicates, equal pieces, attributes.
+fn place() -> Place {
     let source = |seed, len| Content::stream(Recipe::Source(Lang::C, 1), seed, len);
     let mut plan = Builder::new(TIME);
-    for n in 0..files {
+    for n in 0..12 {
         plan.file(format!("c/{n:02}.c"), source(n, 400 + n * 37 % 900), TIME + n as i64);
     }
     plan.file("code", Content::stream(Recipe::Executable, 3, 2500), TIME);
@@ -215,16 +228,13 @@ fn told(archive: &Archive, rows: usize) -> (Vec<Range<usize>>, Vec<BTreeSet<usiz
 
 /// Small archives that hold every feature between them: each codec, filters, a dictionary, pieces, another order.
 fn wholes() -> Vec<(&'static str, Whole)> {
-    let (many, place) = (place(60), place(12));
+    let (alike, place) = (alike(), place());
     let packer = place.packer().block_size(4096).threads(1);
     let zstd = Codec::Zstd { level: 5 };
     let chain = Filters::of(&[FilterId::X86, FilterId::delta(4), FilterId::shuffle(4)]);
     let pieces = packer.clone().dedup(Dedup::Chunk).chunk_size(1 << 10).order(Order::Similar);
     vec![
-        (
-            "zstd with a dictionary",
-            Whole::new(&many.packer().block_size(4096).codec(zstd).dictionary(DictionaryChoice::Len(4096))),
-        ),
+        ("zstd with a dictionary", Whole::new(&alike.packer().block_size(64 << 10).codec(zstd))),
         ("lz4 with filters and pieces", Whole::new(&pieces.codec(Codec::Lz4).filter(FilterChoice::These(chain)))),
         ("lzma", Whole::new(&packer.clone().codec(Codec::Lzma { level: 1 }))),
         ("store", Whole::new(&packer.codec(Codec::Store))),
