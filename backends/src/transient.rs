@@ -30,30 +30,36 @@ const SHARDS: usize = 16;
 /// How long the sweep sleeps between two looks at a lock that is taken.
 const PAUSE: Duration = Duration::from_millis(1);
 
+#[derive(Default)]
 struct Entry {
-    folder: Place,
+    /// `None` where there is no name at present.
+    folder: Option<Place>,
+    /// Its memory is kept for the next name: entering one allocates nothing.
     name: Vec<u8>,
 }
 
 /// Entries by number; numbers that are free are used again.
 #[derive(Default)]
 struct Shard {
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Entry>,
     free: Vec<usize>,
 }
 
 impl Shard {
-    fn put(&mut self, entry: Entry) -> usize {
+    fn put(&mut self, folder: &Place, name: &[u8]) -> usize {
         let number = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(None);
+            self.entries.push(Entry::default());
             self.entries.len() - 1
         });
-        self.entries[number] = Some(entry);
+        let entry = &mut self.entries[number];
+        entry.folder = Some(Arc::clone(folder));
+        entry.name.clear();
+        entry.name.extend_from_slice(name);
         number
     }
 
     fn take(&mut self, number: usize) {
-        self.entries[number] = None;
+        self.entries[number].folder = None;
         self.free.push(number);
     }
 }
@@ -83,15 +89,15 @@ impl Registry {
         }
     }
 
-    fn make<T, E>(
+    fn make<T, N: AsRef<[u8]>, E>(
         &'static self,
         folder: &Place,
-        make: impl FnOnce() -> Result<(T, Vec<u8>), E>,
+        make: impl FnOnce() -> Result<(T, N), E>,
     ) -> Result<(T, Transient), E> {
         let shard = own_shard();
         let mut guard = self.lock(shard);
         let (made, name) = make()?;
-        let number = guard.put(Entry { folder: Arc::clone(folder), name });
+        let number = guard.put(folder, name.as_ref());
         Ok((made, Transient { registry: self, shard, number: Some(number) }))
     }
 
@@ -100,8 +106,9 @@ impl Registry {
         let mut removed = 0;
         for shard in 0..SHARDS {
             let Some(mut guard) = self.lock_until(shard, deadline) else { continue };
-            for entry in guard.entries.iter_mut().filter_map(Option::take) {
-                removed += usize::from(unlinkat(&entry.folder, entry.name.as_slice(), AtFlags::empty()).is_ok());
+            for Entry { folder, name } in &mut guard.entries {
+                let gone = folder.take().is_some_and(|folder| unlinkat(&folder, &name[..], AtFlags::empty()).is_ok());
+                removed += usize::from(gone);
             }
             // Never unlocked again.
             std::mem::forget(guard);
@@ -153,7 +160,10 @@ impl Drop for Transient {
 }
 
 /// Calls `make`, which makes something in `folder` and says under which name. Not to be called from within `make` again.
-pub(crate) fn make<T, E>(folder: &Place, make: impl FnOnce() -> Result<(T, Vec<u8>), E>) -> Result<(T, Transient), E> {
+pub(crate) fn make<T, N: AsRef<[u8]>, E>(
+    folder: &Place,
+    make: impl FnOnce() -> Result<(T, N), E>,
+) -> Result<(T, Transient), E> {
     REGISTRY.make(folder, make)
 }
 

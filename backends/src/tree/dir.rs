@@ -136,7 +136,7 @@ impl DirTree {
         mut make: impl FnMut(&[u8]) -> rustix::io::Result<T>,
     ) -> io::Result<(T, Fresh)> {
         let place = Arc::clone(folder) as Place;
-        let own = transient::make(&place, || self.folders.sparing(|| make(name)).map(|made| (made, name.to_vec())));
+        let own = transient::make(&place, || self.folders.sparing(|| make(name)).map(|made| (made, name)));
         match own {
             Err(Errno::EXIST) if self.force => {
                 let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
