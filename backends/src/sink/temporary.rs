@@ -77,11 +77,7 @@ impl Temporary {
             match transient::unless_ending(|| link(&self.file, folder, &target.name, calls)) {
                 // A link cannot replace; a hidden name can be moved over the old file.
                 Err(Errno::EXIST) if replace => {
-                    let ((), hidden) = hidden(&self.folder, |name| {
-                        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-                        link(&self.file, folder, &name, calls)
-                    })?;
-                    self.name = Some(hidden);
+                    self.name = Some(link_hidden(&self.file, &self.folder, calls)?);
                 }
                 result => return Ok(result?),
             }
@@ -132,19 +128,22 @@ fn link(file: &File, folder: BorrowedFd<'_>, name: &CStr, calls: &Calls) -> rust
     })
 }
 
+/// Gives an open file that has no name yet a hidden one.
+#[cfg(target_os = "linux")]
+fn link_hidden(file: &File, folder: &Arc<OwnedFd>, calls: &Calls) -> io::Result<Hidden> {
+    let link = |name: &str| {
+        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+        link(file, folder.as_fd(), &name, calls)
+    };
+    hidden(folder, link).map(|((), hidden)| hidden)
+}
+
 /// Does with an empty file what [`Temporary::publish`] will have to do: some file systems make nameless files and then
 /// cannot name them, and /proc may not be there.
 #[cfg(target_os = "linux")]
 fn can_be_nameless(folder: &Arc<OwnedFd>, calls: &Calls) -> bool {
     let Ok(file) = nameless(folder.as_fd(), calls) else { return false };
-    let named = hidden(folder, |name| {
-        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-        link(&file, folder.as_fd(), &name, calls)
-    });
-    match named {
-        Ok(((), hidden)) => remove(folder, hidden, calls).is_ok(),
-        Err(_) => false,
-    }
+    link_hidden(&file, folder, calls).is_ok_and(|hidden| remove(folder, hidden, calls).is_ok())
 }
 
 /// The two numbers are one and the same on Linux, but not everywhere.

@@ -6,13 +6,11 @@ use carrack_engine::archive::Archive;
 use carrack_engine::ceiling::Ceiling;
 use carrack_engine::error::Result;
 
+use super::ROWS_LEN;
 use crate::args::CatArgs;
 use crate::exit::Exit;
 use crate::output::{Ui, finish};
 use crate::select::normal;
-
-/// Bytes of decoded rows that are kept of an archive that nobody vouches for.
-const ROWS_LEN: usize = 16 << 20;
 
 pub(crate) fn run(args: &CatArgs, ui: &Ui) -> Result<Exit> {
     let mut archive = Archive::open(&args.archive)?;
@@ -22,6 +20,8 @@ pub(crate) fn run(args: &CatArgs, ui: &Ui) -> Result<Exit> {
     let mut out = ui.buffered_stdout()?;
     let mut exit = Exit::Done;
     let ceiling = Ceiling::from(args.ceiling);
+    ceiling.check_entries(&archive, archive.len())?;
+    ceiling.check_blocks(&archive)?;
     for path in &args.paths {
         let path = without_dot(path.as_bytes());
         let copied = admit(&archive, path, &ceiling).and_then(|()| archive.copy_to(path, &mut out));
@@ -44,8 +44,6 @@ fn admit(archive: &Archive, path: &[u8], ceiling: &Ceiling) -> Result<()> {
     if *ceiling == Ceiling::default() {
         return Ok(());
     }
-    ceiling.check_entries(archive, archive.len())?;
-    ceiling.check_blocks(archive)?;
     match archive.find(path)? {
         Some(entry) => ceiling.check_size(archive, entry.size),
         None => Ok(()),

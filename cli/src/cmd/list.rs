@@ -10,6 +10,7 @@ use carrack_engine::entry::Row;
 use carrack_engine::error::Result;
 use carrack_engine::select::Selection;
 
+use super::ROWS_LEN;
 use crate::args::ListArgs;
 use crate::exit::Exit;
 use crate::output::{Ui, finish, stdout_error};
@@ -86,8 +87,6 @@ struct FirstNames<'a> {
     room: usize,
 }
 
-/// Bytes of decoded rows that are kept for looking up first names.
-const ROWS_LEN: usize = 16 << 20;
 /// Bytes of first names that are kept at most.
 const NAMES_LEN: usize = 16 << 20;
 /// What a name takes besides its bytes.

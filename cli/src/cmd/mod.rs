@@ -17,6 +17,9 @@ use std::time::Duration;
 use crate::size::Human;
 use crate::time::Took;
 
+/// Bytes of decoded rows that are kept for looking up names, where memory is to be small.
+const ROWS_LEN: usize = 16 << 20;
+
 /// How long something took, and how many bytes a second that makes.
 struct Pace {
     bytes: u64,

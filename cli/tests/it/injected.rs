@@ -87,6 +87,23 @@ fn code(what: &str, output: &Output) -> Option<i32> {
     Some(code)
 }
 
+/// Runs carrack with each of the calls failing, once and from then on, and has `check` look at what came of it: a description,
+/// the code (`None` when the program was not even loaded), and the calls that failed.
+fn each_fault(place: &Place, faults: &[Fault], args: &[&str], check: impl Fn(&str, Option<i32>, &str)) {
+    let mut injected = 0;
+    for &fault in faults {
+        for from_then_on in [false, true] {
+            for number in numbers() {
+                let what = format!("{}, {fault:?} {number}, from then on: {from_then_on}", args[0]);
+                let Some((output, failed)) = fail(place, fault, number, from_then_on, args) else { break };
+                injected += 1;
+                check(&what, code(&what, &output), &failed);
+            }
+        }
+    }
+    assert!(injected >= 10, "only {injected} calls failed");
+}
+
 #[test]
 fn a_pack_whose_calls_fail_gives_a_sound_archive_or_none() {
     if !has_strace() {
@@ -96,29 +113,20 @@ fn a_pack_whose_calls_fail_gives_a_sound_archive_or_none() {
     place.pack(&[]);
     let want = fs::read(place.path("a.crk")).unwrap();
     fs::create_dir(place.path("out")).unwrap();
-    let mut injected = 0;
-    for &fault in PACKING {
-        for from_then_on in [false, true] {
-            for number in numbers() {
-                let what = format!("pack, {fault:?} {number}, from then on: {from_then_on}");
-                let args = ["pack", "src", "-o", "out/a.crk", "--no-tune", "--threads", "2"];
-                let Some((output, failed)) = fail(&place, fault, number, from_then_on, &args) else { break };
-                injected += 1;
-                let there = fs::read(place.path("out/a.crk")).ok();
-                match code(&what, &output) {
-                    // Names of owners are a help, and are left out where they cannot be looked up; numbers are always stored.
-                    Some(0) if failed.contains("\"/etc/") => drop(place.call(["verify", "out/a.crk"]).code(0)),
-                    Some(0) => assert!(there.as_ref() == Some(&want), "{what}: success, and another archive: {failed}"),
-                    Some(1) => drop(place.call(["verify", "out/a.crk"]).code(0)),
-                    // Only the last sync comes when the archive has its name.
-                    _ => assert!(there.is_none_or(|there| there == want), "{what}: part of an archive"),
-                }
-                let _ = fs::remove_file(place.path("out/a.crk"));
-                assert_eq!(fs::read_dir(place.path("out")).unwrap().count(), 0, "{what}: something is left");
-            }
+    let args = ["pack", "src", "-o", "out/a.crk", "--no-tune", "--threads", "2"];
+    each_fault(&place, PACKING, &args, |what, code, failed| {
+        let there = fs::read(place.path("out/a.crk")).ok();
+        match code {
+            // Names of owners are a help, and are left out where they cannot be looked up; numbers are always stored.
+            Some(0) if failed.contains("\"/etc/") => drop(place.call(["verify", "out/a.crk"]).code(0)),
+            Some(0) => assert!(there.as_ref() == Some(&want), "{what}: success, and another archive: {failed}"),
+            Some(1) => drop(place.call(["verify", "out/a.crk"]).code(0)),
+            // Only the last sync comes when the archive has its name.
+            _ => assert!(there.is_none_or(|there| there == want), "{what}: part of an archive"),
         }
-    }
-    assert!(injected >= 10, "only {injected} calls failed");
+        let _ = fs::remove_file(place.path("out/a.crk"));
+        assert_eq!(fs::read_dir(place.path("out")).unwrap().count(), 0, "{what}: something is left");
+    });
 }
 
 /// Every file is as it was packed, and there is nothing else.
@@ -143,21 +151,12 @@ fn an_unpack_whose_calls_fail_leaves_whole_files_alone() {
     }
     let place = Place::small();
     place.pack(&[]);
-    let mut injected = 0;
-    for &fault in UNPACKING {
-        for from_then_on in [false, true] {
-            for number in numbers() {
-                let what = format!("unpack, {fault:?} {number}, from then on: {from_then_on}");
-                let args = ["unpack", "a.crk", "-C", "out", "--threads", "2", "--sync"];
-                let Some((output, _)) = fail(&place, fault, number, from_then_on, &args) else { break };
-                injected += 1;
-                if code(&what, &output) == Some(0) {
-                    assert_same_tree(&place.path("src"), &place.path("out"));
-                }
-                assert_part(&place.path("src"), &place.path("out"), &what);
-                let _ = fs::remove_dir_all(place.path("out"));
-            }
+    let (src, out) = (place.path("src"), place.path("out"));
+    each_fault(&place, UNPACKING, &["unpack", "a.crk", "-C", "out", "--threads", "2", "--sync"], |what, code, _| {
+        if code == Some(0) {
+            assert_same_tree(&src, &out);
         }
-    }
-    assert!(injected >= 10, "only {injected} calls failed");
+        assert_part(&src, &out, what);
+        let _ = fs::remove_dir_all(&out);
+    });
 }

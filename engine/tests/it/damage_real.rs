@@ -3,21 +3,23 @@
 
 use std::collections::BTreeSet;
 
+use carrack_engine::archive::Archive;
 use carrack_engine::codec::Codec;
 use carrack_engine::entry::{Entry, Kind};
 use carrack_engine::unpack::Unpacker;
+use carrack_engine::verify::VerifyOptions;
 use carrack_fixtures::content::{Content, Lang, Piece, Recipe};
 use carrack_fixtures::tree::{Builder, What};
 
 use crate::support::{Place, TIME, blocks, noise, open, pack, rows, try_open, verify, verify_clean};
 
-/// One of everything: all kinds, odd names, holes, duplicates, several blocks of each codec's making, long and short.
-fn place() -> Place {
+/// One of everything: all kinds, odd names, holes, duplicates.
+pub(crate) fn one_of_everything(code: &Content, noise: Content) -> Builder {
     let mut plan = Builder::new(TIME);
-    plan.file("code", Content::stream(Recipe::Source(Lang::ALL[0], 1), 3, 6000), TIME);
-    plan.file("code again", Content::stream(Recipe::Source(Lang::ALL[0], 1), 3, 6000), TIME);
+    plan.file("code", code.clone(), TIME);
+    plan.file("code again", code.clone(), TIME);
     plan.file("empty", Content::empty(), TIME);
-    plan.file("noise", noise(1, 1500), TIME);
+    plan.file("noise", noise, TIME);
     plan.file(&b"odd\xff"[..], Content::bytes("odd"), -1);
     plan.file(&b"odd\xfe"[..], Content::bytes("odder"), 0);
     plan.file("sparse", Content::Pieces(vec![Piece::Hole(8192), Piece::Bytes(b"x".repeat(100))]), TIME);
@@ -26,18 +28,24 @@ fn place() -> Place {
     plan.symlink("link", "code", TIME);
     plan.push("pipe", What::Fifo, 0o600, TIME);
     plan.push("socket", What::Socket, 0o600, TIME);
-    Place::new(plan.finish())
+    plan
 }
 
-/// What verifying says to these bytes: whether all is well.
-fn is_sound(bytes: &[u8]) -> bool {
-    match try_open(bytes.to_vec()) {
-        Err(_) => false,
-        Ok(archive) => {
-            let options = carrack_engine::verify::VerifyOptions { threads: Some(1), ..Default::default() };
-            archive.verify(&options).is_ok_and(|report| report.damage.is_empty() && report.lost.is_empty())
-        }
-    }
+/// Several blocks of each codec's making, long and short.
+fn place() -> Place {
+    let code = Content::stream(Recipe::Source(Lang::ALL[0], 1), 3, 6000);
+    Place::new(one_of_everything(&code, noise(1, 1500)).finish())
+}
+
+/// What opening and verifying say to these bytes: whether all is well.
+pub(crate) fn is_sound(bytes: &[u8]) -> bool {
+    try_open(bytes.to_vec()).is_ok_and(|archive| is_clean(&archive))
+}
+
+/// What verifying says: whether all is well.
+pub(crate) fn is_clean(archive: &Archive) -> bool {
+    let options = VerifyOptions { threads: Some(1), stats: false, ..VerifyOptions::default() };
+    archive.verify(&options).is_ok_and(|report| report.damage.is_empty() && report.lost.is_empty())
 }
 
 #[test]

@@ -10,15 +10,14 @@ use carrack_backends::path::PathId;
 use carrack_backends::read::choose::IoChoice;
 use carrack_backends::read::fault::{Fault, Harm, Rules, When};
 use carrack_engine::archive::Archive;
-use carrack_engine::codec::{Codec, Decoder};
-use carrack_engine::container::directory::{DirectoryReader, Record};
+use carrack_engine::codec::Codec;
+use carrack_engine::container::directory::Record;
 use carrack_engine::control::{Cancel, Control, Progress, Stage};
 use carrack_engine::digest::Digest;
 use carrack_engine::entry::{Entry, Extent, Kind};
 use carrack_engine::error::ErrorKind;
 use carrack_engine::pack::{Dedup, Packer};
 use carrack_engine::plan::{Files, Order};
-use carrack_engine::restore::frames::FrameBytes;
 use carrack_engine::scan;
 use carrack_engine::sketch::Sketch;
 use carrack_engine::walk::{self, Input, WalkOptions};
@@ -27,6 +26,7 @@ use carrack_fixtures::model::{Shape, random};
 use carrack_fixtures::tree::{Builder, Tree};
 use carrack_fixtures::{Kind as Corpus, Scale, generate};
 
+use crate::salvage::for_each_record;
 use crate::support::{
     Place, TIME, assert_holds, assert_same_trees, backend, backends, noise, open, pack, pack_with, rows, unpack_clean,
     verify_clean,
@@ -180,25 +180,15 @@ fn hostile_trees_come_back_in_any_order() {
 fn assert_salvageable(archive: &Archive) {
     let mut entries: BTreeMap<u32, Entry> = BTreeMap::new();
     let mut chunks: BTreeMap<u32, Vec<(u64, Extent)>> = BTreeMap::new();
-    let (mut frame, mut decoder, mut buffer) = (FrameBytes::default(), Decoder::default(), Vec::new());
-    let index = archive.index();
-    for seq in 0..index.frames() {
-        let block = index.block(&**archive.source(), seq).unwrap();
-        frame.read(&**archive.source(), &block).unwrap();
-        let proved = frame.check(&block, index.archive_id()).unwrap();
-        let mut reader = DirectoryReader::new(proved.directory(&mut decoder, &mut buffer).unwrap());
-        while let Some(record) = reader.next() {
-            match record.unwrap() {
-                Record::Entry(row, entry) => {
-                    assert!(entries.insert(row, Entry::from(&entry)).is_none(), "two records of row {row}");
-                }
-                Record::Chunk(chunk) => {
-                    let extent = Extent { block: chunk.block, offset: chunk.offset, len: chunk.len };
-                    chunks.entry(chunk.row).or_default().push((chunk.file_offset, extent));
-                }
-            }
+    for_each_record(archive, |_, record| match record {
+        Record::Entry(row, entry) => {
+            assert!(entries.insert(row, Entry::from(&entry)).is_none(), "two records of row {row}");
         }
-    }
+        Record::Chunk(chunk) => {
+            let extent = Extent { block: chunk.block, offset: chunk.offset, len: chunk.len };
+            chunks.entry(chunk.row).or_default().push((chunk.file_offset, extent));
+        }
+    });
     // All files could be read here, so that the numbers of the records are those of the index.
     let told: Vec<Entry> = entries.into_values().collect();
     let mut expected = rows(archive);

@@ -6,31 +6,35 @@ use carrack_engine::archive::Archive;
 use carrack_engine::codec::Decoder;
 use carrack_engine::container::directory::{Chunk, DirectoryReader, Record};
 use carrack_engine::entry::{Entry, Extent};
+use carrack_engine::index::BlockRow;
 use carrack_engine::restore::frames::FrameBytes;
 use carrack_fixtures::content::{Content, Recipe};
 
 use crate::support::{Place, noise, open, pack, rows};
 
-/// Every entry and every extent, put together from the frames alone.
-fn salvaged(archive: &Archive) -> Vec<Entry> {
+/// Every record of the frames' directories, one frame after the other.
+pub(crate) fn for_each_record(archive: &Archive, mut each: impl FnMut(&BlockRow, Record<'_>)) {
     let (index, source) = (archive.index(), archive.source());
-    let (mut entries, mut chunks) = (BTreeMap::new(), BTreeMap::<u32, Vec<Chunk>>::new());
     let (mut frame, mut decoder, mut buffer) = (FrameBytes::default(), Decoder::default(), Vec::new());
-    let each = |block: &carrack_engine::index::BlockRow| {
+    let each_block = |block: &BlockRow| {
         frame.read(&**source, block).unwrap();
         let proved = frame.check(block, index.archive_id()).unwrap();
         let mut records = DirectoryReader::new(proved.directory(&mut decoder, &mut buffer).unwrap());
         while let Some(record) = records.next() {
-            match record? {
-                Record::Entry(row, entry) => {
-                    assert!(entries.insert(row, Entry::from(&entry)).is_none(), "twice: {row}")
-                }
-                Record::Chunk(chunk) => chunks.entry(chunk.row).or_default().push(chunk),
-            }
+            each(block, record?);
         }
         Ok(())
     };
-    index.for_each_block(&**source, each).unwrap();
+    index.for_each_block(&**source, each_block).unwrap();
+}
+
+/// Every entry and every extent, put together from the frames alone.
+fn salvaged(archive: &Archive) -> Vec<Entry> {
+    let (mut entries, mut chunks) = (BTreeMap::new(), BTreeMap::<u32, Vec<Chunk>>::new());
+    for_each_record(archive, |_, record| match record {
+        Record::Entry(row, entry) => assert!(entries.insert(row, Entry::from(&entry)).is_none(), "twice: {row}"),
+        Record::Chunk(chunk) => chunks.entry(chunk.row).or_default().push(chunk),
+    });
     for (row, mut chunks) in chunks {
         chunks.sort_by_key(|chunk| chunk.file_offset);
         let extent = |chunk: &Chunk| Extent { block: chunk.block, offset: chunk.offset, len: chunk.len };

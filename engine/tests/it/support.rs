@@ -1,6 +1,7 @@
 //! What several test modules need: packing into memory, checking an archive against the plan of its tree, and a watchdog
 //! that turns a hang into a failure.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -13,6 +14,7 @@ use carrack_engine::archive::{Archive, BlockInfo};
 use carrack_engine::digest::Digest;
 use carrack_engine::entry::{Entry, Kind};
 use carrack_engine::error::{Error, ErrorKind};
+use carrack_engine::index::BlockRow;
 use carrack_engine::pack::{PackReport, Packer};
 use carrack_engine::unpack::{UnpackReport, Unpacker};
 use carrack_engine::verify::{VerifyOptions, VerifyReport};
@@ -131,6 +133,17 @@ pub(crate) fn blocks(archive: &Archive) -> Vec<BlockInfo> {
         })
         .unwrap();
     blocks
+}
+
+/// Where each frame begins and ends, without padding.
+pub(crate) fn frames(archive: &Archive) -> Vec<Range<usize>> {
+    let mut frames = Vec::new();
+    let each = |row: &BlockRow| {
+        frames.push(row.offset as usize..(row.offset + row.frame_len) as usize);
+        Ok(())
+    };
+    archive.index().for_each_block(&**archive.source(), each).unwrap();
+    frames
 }
 
 pub(crate) fn rows(archive: &Archive) -> Vec<Entry> {

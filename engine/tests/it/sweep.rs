@@ -11,21 +11,21 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use carrack_backends::tree::{MemoryTree, Node};
 use carrack_engine::archive::Archive;
-use carrack_engine::codec::{Codec, Decoder, FilterChoice, FilterId, Filters};
-use carrack_engine::container::directory::{DirectoryReader, Record};
+use carrack_engine::codec::{Codec, FilterChoice, FilterId, Filters};
+use carrack_engine::container::directory::Record;
 use carrack_engine::control::Control;
 use carrack_engine::entry::{Entry, Kind};
 use carrack_engine::pack::{Dedup, Packer};
 use carrack_engine::plan::Order;
-use carrack_engine::restore::frames::FrameBytes;
 use carrack_engine::salvage::salvage;
 use carrack_engine::unpack::Unpacker;
-use carrack_engine::verify::VerifyOptions;
-use carrack_fixtures::content::{Content, Lang, Piece, Recipe};
-use carrack_fixtures::tree::{Builder, What};
+use carrack_fixtures::content::{Content, Lang, Recipe};
+use carrack_fixtures::tree::Builder;
 use rustix::fs::XattrFlags;
 
-use crate::support::{Place, TIME, blocks, noise, open, pack, rows, try_open, verify_clean};
+use crate::damage_real::{is_clean, is_sound, one_of_everything};
+use crate::salvage::for_each_record;
+use crate::support::{Place, TIME, blocks, frames, noise, open, pack, rows, try_open, verify_clean};
 
 /// What is harmed at once where it is more than a byte.
 const SECTOR: usize = 512;
@@ -47,23 +47,12 @@ fn alike() -> Place {
 /// One of everything: all kinds, odd names, holes, duplicates, equal pieces, attributes.
 fn place() -> Place {
     let source = |seed, len| Content::stream(Recipe::Source(Lang::C, 1), seed, len);
-    let mut plan = Builder::new(TIME);
+    let code = |len| Content::stream(Recipe::Executable, 3, len);
+    let mut plan = one_of_everything(&code(2500), noise(1, 300));
     for n in 0..12 {
         plan.file(format!("c/{n:02}.c"), source(n, 400 + n * 37 % 900), TIME + n as i64);
     }
-    plan.file("code", Content::stream(Recipe::Executable, 3, 2500), TIME);
-    plan.file("code again", Content::stream(Recipe::Executable, 3, 2500), TIME);
-    plan.file("code, longer", Content::stream(Recipe::Executable, 3, 3000), TIME);
-    plan.file("empty", Content::empty(), TIME);
-    plan.file("noise", noise(1, 300), TIME);
-    plan.file(&b"odd\xff"[..], Content::bytes("odd"), -1);
-    plan.file(&b"odd\xfe"[..], Content::bytes("odder"), 0);
-    plan.file("sparse", Content::Pieces(vec![Piece::Hole(8192), Piece::Bytes(b"x".repeat(100))]), TIME);
-    plan.dir("folder/in/folder", TIME);
-    plan.hardlink("hard", "code");
-    plan.symlink("link", "code", TIME);
-    plan.push("pipe", What::Fifo, 0o600, TIME);
-    plan.push("socket", What::Socket, 0o600, TIME);
+    plan.file("code, longer", code(3000), TIME);
     let place = Place::new(plan.finish());
     let with_one = ["code", "folder"];
     for name in with_one {
@@ -102,7 +91,7 @@ impl Whole {
             blocks.flat_map(|block| [Some(block), dictionaries[block].map(|seq| seq as usize)]).flatten().collect()
         };
         let needs = entries.iter().map(needs_of).collect();
-        let (frames, told_in) = told(&archive, entries.len());
+        let (frames, told_in) = (frames(&archive), told_in(&archive, entries.len()));
         Self { bytes, entries, contents, frames, needs, told_in }
     }
 
@@ -112,8 +101,7 @@ impl Whole {
             self.frames.iter().map(|frame| harmed.get(frame.clone()) == Some(&self.bytes[frame.clone()])).collect();
         let archive = try_open(harmed.to_vec()).ok();
         if let Some(archive) = &archive {
-            let report = archive.verify(&options());
-            if report.is_ok_and(|report| report.damage.is_empty() && report.lost.is_empty()) {
+            if is_clean(archive) {
                 return Err("nothing is noticed".to_owned());
             }
             if archive.entries().all(|entry| entry.is_ok()) {
@@ -189,41 +177,19 @@ impl Whole {
         }
         Ok(())
     }
-
-    /// Only whether it is noticed.
-    fn is_noticed(harmed: &[u8]) -> bool {
-        try_open(harmed.to_vec()).is_err()
-            || try_open(harmed.to_vec()).is_ok_and(|archive| {
-                archive.verify(&options()).map_or(true, |report| !report.damage.is_empty() || !report.lost.is_empty())
-            })
-    }
 }
 
-fn options() -> VerifyOptions {
-    VerifyOptions { threads: Some(1), stats: false, ..VerifyOptions::default() }
-}
-
-/// Where each frame stands, and in which of them each row is told of.
-fn told(archive: &Archive, rows: usize) -> (Vec<Range<usize>>, Vec<BTreeSet<usize>>) {
-    let (mut frames, mut told_in) = (Vec::new(), vec![BTreeSet::new(); rows]);
-    let (mut frame, mut decoder, mut buffer) = (FrameBytes::default(), Decoder::default(), Vec::new());
-    let index = archive.index();
-    let each = |block: &carrack_engine::index::BlockRow| {
-        frame.read(&**archive.source(), block).unwrap();
-        let proved = frame.check(block, index.archive_id()).unwrap();
-        let mut records = DirectoryReader::new(proved.directory(&mut decoder, &mut buffer).unwrap());
-        while let Some(record) = records.next() {
-            let row = match record? {
-                Record::Entry(row, _) => row,
-                Record::Chunk(chunk) => chunk.row,
-            };
-            told_in[row as usize].insert(frames.len());
-        }
-        frames.push(block.offset as usize..(block.offset + block.frame_len) as usize);
-        Ok(())
-    };
-    index.for_each_block(&**archive.source(), each).unwrap();
-    (frames, told_in)
+/// Of each row, the frames whose directories tell of it.
+fn told_in(archive: &Archive, rows: usize) -> Vec<BTreeSet<usize>> {
+    let mut told_in = vec![BTreeSet::new(); rows];
+    for_each_record(archive, |block, record| {
+        let row = match record {
+            Record::Entry(row, _) => row,
+            Record::Chunk(chunk) => chunk.row,
+        };
+        told_in[row as usize].insert(block.seq as usize);
+    });
+    told_in
 }
 
 /// Small archives that hold every feature between them: each codec, filters, a dictionary, pieces, another order.
@@ -326,7 +292,7 @@ fn every_byte_that_changes_is_noticed_and_contained() {
                 9 => 0xff,
                 _ => harmed[at].wrapping_add(1),
             };
-            if harmed[at] == whole.bytes[at] || Whole::is_noticed(&harmed) {
+            if harmed[at] == whole.bytes[at] || !is_sound(&harmed) {
                 return Ok(());
             }
             Err(format!("byte {at} became {:#x}, and nobody noticed", harmed[at]))
@@ -339,7 +305,7 @@ fn every_cut_is_noticed_and_contained() {
     for (name, whole) in wholes() {
         sweep(name, "cut to bytes", whole.bytes.len(), |len| {
             if !is_full() && len % 31 != 0 && len > 64 {
-                return if Whole::is_noticed(&whole.bytes[..len]) { Ok(()) } else { Err("nobody noticed".to_owned()) };
+                return if is_sound(&whole.bytes[..len]) { Err("nobody noticed".to_owned()) } else { Ok(()) };
             }
             whole.check(&whole.bytes[..len])
         });
