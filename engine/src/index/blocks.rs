@@ -1,5 +1,6 @@
 //! Rows of the blocks table: one a frame, in order of seq.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ use crate::limits::{BATCH_ROWS, BLOCK_SIZE_MAX, DICTIONARY_LEN_MAX, DIRECTORY_LE
 
 /// The codecs that the blocks table has words for, each at the place of its number.
 const CODECS: [&str; 4] = ["store", "lz4", "zstd", "lzma"];
+
+/// In front of the number of a codec that whoever wrote the table had no word for: whoever salvages what a newer version packed.
+const NUMBERED: &str = "codec ";
 
 /// Stands for a codec that the table names by a word which this version does not know. The frame's header has its number;
 /// whoever needs the block is refused with that.
@@ -129,15 +133,12 @@ impl BlocksWriter {
     /// Adds a row.
     ///
     /// # Errors
-    /// [`IndexError::Unsupported`] when there is no word for its codec.
+    /// When a batch cannot be encoded.
     ///
     /// # Panics
     /// When its seq is not the next one.
     pub fn push(&mut self, row: &BlockRow) -> Result<()> {
         assert_eq!(row.seq, self.next_seq, "blocks come in order of seq");
-        if usize::from(row.codec) >= CODECS.len() {
-            return Err(IndexError::unsupported("codec of a frame", row.offset, row.codec));
-        }
         self.next_seq += 1;
         self.open.push(*row);
         if self.open.len() == BATCH_ROWS {
@@ -173,7 +174,7 @@ fn batch_of(rows: &[BlockRow]) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
         u64s(|row| row.seq),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.kind.name()))),
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| CODECS[usize::from(row.codec)]))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| codec_word(row.codec)))),
         Arc::new(filters.finish()),
         u64s(|row| row.offset),
         u64s(|row| row.frame_len),
@@ -230,8 +231,15 @@ pub(super) fn rows_of(batch: &RecordBatch, first: u64, offset: u64) -> Result<Ve
     Ok(rows)
 }
 
-fn codec_number(name: &str) -> Option<u8> {
-    CODECS.iter().position(|&codec| codec == name).and_then(|at| u8::try_from(at).ok())
+fn codec_word(number: u8) -> Cow<'static, str> {
+    CODECS.get(usize::from(number)).map_or_else(|| format!("{NUMBERED}{number}").into(), |&word| word.into())
+}
+
+fn codec_number(word: &str) -> Option<u8> {
+    if let Some(number) = word.strip_prefix(NUMBERED) {
+        return number.parse().ok();
+    }
+    CODECS.iter().position(|&codec| codec == word).and_then(|at| u8::try_from(at).ok())
 }
 
 /// A value of a column of fixed width.
@@ -353,6 +361,19 @@ mod tests {
             assert_eq!(check_header(&rows[1], &FrameHeader { codec, ..header(1) }).is_err(), known, "{codec}");
         }
         assert!(check_header(&rows[0], &FrameHeader { codec: 77, ..header(0) }).is_err());
+    }
+
+    #[test]
+    fn a_codec_without_a_word_goes_by_its_number() {
+        for codec in 0..=255 {
+            let row = BlockRow { codec, ..rows(1)[0] };
+            assert_eq!(rows_of(&batch_of(&[row]), 0, 0).unwrap(), [row]);
+            check_header(&row, &FrameHeader { codec, ..header(0) }).unwrap();
+        }
+        assert_eq!((codec_word(2), codec_word(77)), ("zstd".into(), "codec 77".into()));
+        for (word, number) in [("codec 2", Some(2)), ("codec 256", None), ("codec ", None), ("codec", None)] {
+            assert_eq!(codec_number(word), number, "{word}");
+        }
     }
 
     #[test]

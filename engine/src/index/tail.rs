@@ -62,7 +62,7 @@ impl IndexWriter {
     /// Adds the row of the next frame.
     ///
     /// # Errors
-    /// [`IndexError::Unsupported`] when the blocks table has no word for its codec.
+    /// When a batch of the blocks table cannot be encoded.
     ///
     /// # Panics
     /// When its seq is not the next one.

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use carrack_backends::sink::MemorySink;
 use carrack_engine::archive::Archive;
 use carrack_engine::codec::Codec;
+use carrack_engine::container::FrameHeader;
+use carrack_engine::container::frame::HEADER_LEN;
 use carrack_engine::control::Control;
 use carrack_engine::entry::{Entry, Kind};
 use carrack_engine::error::ErrorKind;
+use carrack_engine::index::BlockRow;
 use carrack_engine::pack::{Dedup, Packer};
 use carrack_engine::plan::Order;
 use carrack_engine::salvage::{SalvageReport, salvage, salvage_one};
@@ -18,7 +21,9 @@ use carrack_fixtures::model::{Shape, random};
 use carrack_fixtures::tree::Builder;
 use proptest::prelude::*;
 
-use crate::support::{Place, TIME, assert_same_trees, noise, open, pack, rows, try_open, unpack_clean, verify_clean};
+use crate::support::{
+    Place, TIME, assert_same_trees, frames, noise, open, pack, rows, try_open, unpack_clean, verify, verify_clean,
+};
 
 const BLOCK: u32 = 4096;
 
@@ -67,19 +72,6 @@ fn assert_true(found: &Archive, whole: &Archive, made_up: &[Vec<u8>]) {
 
 fn paths(archive: &Archive) -> BTreeSet<Vec<u8>> {
     rows(archive).into_iter().map(|entry| entry.path).collect()
-}
-
-/// Where each frame begins and ends.
-fn frames(archive: &Archive) -> Vec<std::ops::Range<usize>> {
-    let mut frames: Vec<std::ops::Range<usize>> = Vec::new();
-    let index = archive.index();
-    index
-        .for_each_block(&**archive.source(), |row| {
-            frames.push(row.offset as usize..(row.offset + row.frame_len) as usize);
-            Ok(())
-        })
-        .unwrap();
-    frames
 }
 
 #[test]
@@ -178,6 +170,40 @@ fn a_lost_dictionary_costs_the_files_that_need_it() {
     let (archive, report) = salvaged(bytes[ends[0].start + 1..].to_vec());
     assert!(report.lost.iter().all(|(_, why)| why.contains("dictionary in frame 0")), "{:?}", report.lost.first());
     assert!(report.lost.len() > 200 && archive.read(b"noise").is_ok(), "{}", report.lost.len());
+}
+
+#[test]
+fn a_frame_of_a_newer_codec_costs_its_files_and_is_kept_for_a_newer_version() {
+    const NEWER: u8 = 77;
+    let place = place();
+    let (mut bytes, _) = pack(&packer(&place));
+    let whole = open(bytes.clone());
+    let (seq, frame) = (2, frames(&whole)[2].clone());
+    let header: &mut [u8; HEADER_LEN] = (&mut bytes[frame.start..][..HEADER_LEN]).try_into().unwrap();
+    let newer = FrameHeader { codec: NEWER, ..FrameHeader::decode(header, 0).unwrap() };
+    *header = newer.encode();
+    let needs = |entry: &Entry| entry.extents.iter().any(|extent| u64::from(extent.block) == seq);
+    let in_frame = rows(&whole).into_iter().filter(needs).map(|entry| entry.path).collect::<Vec<_>>();
+    assert!(!in_frame.is_empty() && in_frame.len() < 20);
+    for end in [bytes.len(), frames(&whole).last().unwrap().end] {
+        let found = salvage("broken", Arc::new(bytes[..end].to_vec()), &Control::default()).unwrap();
+        let (sink, written) = MemorySink::new();
+        found.write(Box::new(sink), &Control::default()).unwrap();
+        let archive = open(written.finished().unwrap());
+        assert_true(&archive, &whole, &[]);
+        let came = paths(&archive);
+        let lost: BTreeSet<Vec<u8>> = found.report.lost.iter().map(|(path, _)| path.clone()).collect();
+        assert!(came.len() > 100 && came.union(&lost).eq(&paths(&whole)), "{} of {}", came.len(), whole.len());
+        assert!(in_frame.iter().all(|path| lost.contains(path)));
+        let why = format!("codec number {NEWER} is unknown");
+        let told = found.report.lost.iter().filter(|(_, reason)| reason.contains(&why)).count();
+        assert_eq!(told, in_frame.len(), "{:?}", found.report.lost);
+        // Whoever knows the codec finds the frame as it was.
+        let row = archive.index().block(&**archive.source(), seq).unwrap();
+        assert_eq!(row, BlockRow { offset: row.offset, ..BlockRow::of(&newer, 0) });
+        let damage = verify(&archive).damage;
+        assert!(damage.len() == 1 && damage[0].contains(&why), "{damage:?}");
+    }
 }
 
 #[test]
