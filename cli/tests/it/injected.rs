@@ -131,7 +131,7 @@ fn a_pack_whose_calls_fail_gives_a_sound_archive_or_none() {
 
 /// Every file is as it was packed, and there is nothing else.
 #[track_caller]
-fn assert_part(src: &Path, out: &Path, what: &str) {
+pub(crate) fn assert_part(src: &Path, out: &Path, what: &str) {
     for entry in fs::read_dir(out).into_iter().flatten() {
         let path = entry.unwrap().path();
         let twin = src.join(path.file_name().unwrap());
