@@ -30,8 +30,9 @@ CARGO = shlex.split(os.environ.get("CARGO", "cargo"))
 # Our own crates are built anew for each bug, so quickly; what they stand on is built once, so well.
 QUICK = {"CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_DEV_OPT_LEVEL": "0"}
 WELL = ["--config", 'profile.dev.package."*".opt-level=1']
-# As make test-loom has it.
+# As make test-loom and make test-shuttle have it.
 LOOM = {"RUSTFLAGS": "--cfg loom"}
+SHUTTLE = ["--features", "shuttle"]
 
 # A test that takes so much longer than without the bug hangs: seconds, and times.
 PATIENCE = (60, 20)
@@ -42,7 +43,7 @@ class Unfit(Exception):
 
 
 class Test:
-    """Tests of one target: package, target (`lib`, `loom` or the name of an integration test) and filter."""
+    """Tests of one target: package, target (`lib`, `loom`, `shuttle` or the name of an integration test) and filter."""
 
     def __init__(self, text):
         self.text = text
@@ -54,7 +55,8 @@ class Test:
     def cargo(self, *more):
         """The command, and what it adds to the environment."""
         is_loom = self.target == "loom"
-        target = ["--lib"] if self.target in ("lib", "loom") else ["--test", self.target]
+        target = ["--lib"] if self.target in ("lib", "loom", "shuttle") else ["--test", self.target]
+        target += SHUTTLE if self.target == "shuttle" else []
         profile = ["--profile", "loom", "--target-dir", WORK / "loom"] if is_loom else ["--target-dir", WORK / "build", *WELL]
         return [*CARGO, "test", "--quiet", "--locked", "-p", self.package, *target, *profile, *more], LOOM if is_loom else QUICK
 

@@ -196,10 +196,6 @@ mod tests {
         Arc::new(std::fs::File::open(path).unwrap())
     }
 
-    fn registry() -> &'static Registry {
-        Box::leak(Box::new(Registry::new()))
-    }
-
     fn touch(dir: &Path, name: &str) -> io::Result<((), Vec<u8>)> {
         std::fs::write(dir.join(name), "").map(|()| ((), name.into()))
     }
@@ -211,8 +207,9 @@ mod tests {
 
     #[test]
     fn what_is_half_done_goes_and_what_is_done_stays() {
+        static OWN: Registry = Registry::new();
         let dir = tempfile::tempdir().unwrap();
-        let (registry, folder) = (registry(), place(dir.path()));
+        let (registry, folder) = (&OWN, place(dir.path()));
         let make = |name| registry.make(&folder, || touch(dir.path(), name)).unwrap().1;
         let (a, mut b, mut c, d) = (make("a"), make("b"), make("c"), make("d"));
         b.end(|| std::fs::rename(dir.path().join("b"), dir.path().join("kept"))).unwrap();
@@ -228,8 +225,9 @@ mod tests {
 
     #[test]
     fn behind_the_sweep_nothing_is_made_or_finished() {
+        static OWN: Registry = Registry::new();
         let dir = tempfile::tempdir().unwrap();
-        let (registry, folder) = (registry(), place(dir.path()));
+        let (registry, folder) = (&OWN, place(dir.path()));
         let path = dir.path().to_owned();
         let mut old = registry.make(&folder, || touch(&path, "old")).unwrap().1;
         assert_eq!(registry.sweep(PATIENCE), 1);
@@ -248,8 +246,9 @@ mod tests {
 
     #[test]
     fn a_call_that_does_not_come_back_holds_up_its_own_thread_alone() {
+        static OWN: Registry = Registry::new();
         let dir = tempfile::tempdir().unwrap();
-        let (registry, folder) = (registry(), place(dir.path()));
+        let (registry, folder) = (&OWN, place(dir.path()));
         keep([registry.make(&folder, || touch(dir.path(), "mine")).unwrap().1]);
         let (sender, receiver) = std::sync::mpsc::channel();
         let other = (own_shard() + 1) % SHARDS;

@@ -28,7 +28,10 @@ mod reader;
 mod roads;
 mod rows;
 mod shared;
+#[cfg(all(test, feature = "shuttle"))]
+mod shuttle_tests;
 mod tasks;
+mod threads;
 
 use std::io;
 use std::sync::Arc;
@@ -57,6 +60,7 @@ use coordinator::{Coordinator, Done};
 use reader::Reader;
 use shared::{Event, Shared};
 use tasks::Worker;
+use threads::{Builder, JoinHandle, Pool};
 
 /// What is to be done, and with what.
 #[derive(Debug)]
@@ -192,7 +196,7 @@ pub fn run(job: Job, backend: Box<dyn ReadBackend>, sink: &mut dyn AppendSink) -
 /// The reader thread. Whatever happens, be it a panic of the caller's sink or callback, it has ended when this is gone:
 /// nothing goes on behind the caller's back.
 struct Running {
-    reader: Option<std::thread::JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
 
@@ -206,11 +210,7 @@ impl Drop for Running {
 }
 
 fn start_workers(job: &Arc<Job>, ring: &Arc<SlotRing>) -> Result<Shared, PipelineError> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(job.threads)
-        .thread_name(|number| format!("carrack-work-{number}"))
-        .build()
-        .map_err(|error| PipelineError::Start("the worker threads", io::Error::other(error)))?;
+    let pool = Pool::start(job.threads).map_err(|error| PipelineError::Start("the worker threads", error))?;
     let workers = (0..job.threads).map(|_| Worker::new(job.codec, job.filter, job.clock));
     let workers = workers.collect::<Result<Vec<_>, _>>();
     let workers = workers.map_err(|error| PipelineError::Settings(error.to_string()))?;
@@ -226,7 +226,7 @@ fn start_reader(
     arena: &Arc<Arena>,
     ring: &Arc<SlotRing>,
     spare_loads: &Arc<Queue<Box<load::Load>>>,
-) -> Result<std::thread::JoinHandle<()>, PipelineError> {
+) -> Result<JoinHandle<()>, PipelineError> {
     let (job, shared, arena) = (Arc::clone(job), Arc::clone(shared), Arc::clone(arena));
     let (ring, spare_loads) = (Arc::clone(ring), Arc::clone(spare_loads));
     let body = move || {
@@ -239,7 +239,7 @@ fn start_reader(
         let result = result.unwrap_or_else(|_| Err(io::Error::other("the reader thread panicked")));
         shared.send(Event::ReaderDone(result));
     };
-    std::thread::Builder::new()
+    Builder::new()
         .name("carrack-read".to_owned())
         .spawn(body)
         .map_err(|error| PipelineError::Start("the reader thread", error))

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::Job;
 use super::load::Load;
 use super::reader::ReaderEnd;
 use super::tasks::{Frame, Task, Worker, encode};
+use super::threads::{AtomicBool, AtomicUsize, Mutex, Ordering, Pool};
 use crate::control::Cancel;
 use crate::index::{EncodedEntries, IndexError, PlainBatch};
 use crate::ring::{Crew, Mailbox, Queue, SlotRing};
@@ -33,7 +33,7 @@ pub(super) struct Shared {
     pub events: Mailbox<Event>,
     /// One a rayon worker, by its number: never contended.
     pub workers: Vec<Mutex<Worker>>,
-    pool: rayon::ThreadPool,
+    pool: Pool,
     /// What the workers are to do. There is room for every task that can be under way.
     crew: Crew<Task>,
     /// Batches of rows to encode, each with a [`Task::Encode`] in the crew. They are taken before any other task: the last one
@@ -50,13 +50,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        job: &Arc<Job>,
-        events: usize,
-        workers: Vec<Worker>,
-        pool: rayon::ThreadPool,
-        ring: Arc<SlotRing>,
-    ) -> Self {
+    pub(super) fn new(job: &Arc<Job>, events: usize, workers: Vec<Worker>, pool: Pool, ring: Arc<SlotRing>) -> Self {
         Self {
             events: Mailbox::new(events),
             crew: Crew::new(events, workers.len()),
@@ -85,7 +79,7 @@ impl Shared {
             Ok(false) => {}
             Ok(true) => {
                 let shared = Arc::clone(self);
-                self.pool.spawn_fifo(move || shared.crew.work(|task| shared.perform(task)));
+                self.pool.spawn(move || shared.crew.work(|task| shared.perform(task)));
             }
             Err(_) => unreachable!("there is room for every task that can be under way"),
         }
@@ -129,7 +123,7 @@ impl Shared {
 
     /// Runs `task` with the context of the rayon worker that this is called on.
     pub(super) fn with_worker<R>(&self, task: impl FnOnce(&mut Worker) -> R) -> R {
-        let number = self.pool.current_thread_index().expect("tasks run on the pool's own threads");
+        let number = self.pool.number().expect("tasks run on the pool's own threads");
         // A poisoned context belongs to a task that panicked; that was told and the run is being stopped.
         task(&mut self.workers[number].lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -179,7 +179,7 @@ impl<T> fmt::Debug for Queue<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, feature = "shuttle"))))]
 mod tests {
     use super::*;
     use std::sync::Arc;

@@ -186,7 +186,7 @@ impl fmt::Debug for Signal {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, feature = "shuttle"))))]
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicU32;

@@ -88,7 +88,7 @@ impl std::fmt::Debug for SlotRing {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, feature = "shuttle"))))]
 mod tests {
     use super::super::Mailbox;
     use super::*;
