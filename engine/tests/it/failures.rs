@@ -18,8 +18,9 @@ use carrack_backends::sink::{
 use carrack_engine::archive::Archive;
 use carrack_engine::codec::Codec;
 use carrack_engine::control::{Cancel, Control};
-use carrack_engine::error::ErrorKind;
+use carrack_engine::error::{Error, ErrorKind};
 use carrack_engine::pack::Packer;
+use carrack_engine::salvage::salvage;
 use carrack_engine::unpack::Unpacker;
 use carrack_engine::verify::VerifyOptions;
 use carrack_fixtures::tree::Builder;
@@ -43,6 +44,40 @@ pub(crate) fn place() -> Place {
 
 pub(crate) fn packer(place: &Place) -> Packer {
     place.packer().block_size(BLOCK).slots(3).slot_size(BLOCK * 2).codec(Codec::Lz4)
+}
+
+/// Who writes archives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writes {
+    Pack,
+    PackAndVerify,
+    Salvage,
+}
+
+impl Writes {
+    pub(crate) const ALL: [Self; 3] = [Self::Pack, Self::PackAndVerify, Self::Salvage];
+
+    /// Writes the archive of this place, or what is left of it without its index.
+    pub(crate) fn write(self, place: &Place, sink: Box<dyn AppendSink>) -> Result<(), Error> {
+        let packer = packer(place).verify(self == Self::PackAndVerify);
+        if self != Self::Salvage {
+            return packer.pack_to_sink(sink).map(drop);
+        }
+        let (mut bytes, _) = pack(&packer);
+        bytes.truncate(bytes.len() - 100);
+        let left = salvage("what is left", Arc::new(bytes), &Control::default())?;
+        assert!(left.report.lost.is_empty() && !left.report.has_index, "{:?}", left.report);
+        left.write(sink, &Control::default()).map(drop)
+    }
+
+    /// What that comes to.
+    pub(crate) fn archive(self, place: &Place) -> Vec<u8> {
+        let (sink, bytes) = MemorySink::new();
+        // Memory cannot be read back, and that changes no byte.
+        let writes = if self == Self::PackAndVerify { Self::Pack } else { self };
+        writes.write(place, Box::new(sink)).unwrap();
+        bytes.finished().unwrap()
+    }
 }
 
 /// A sink that calls something with the number of each append, the first being 0, before it happens.

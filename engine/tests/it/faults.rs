@@ -19,7 +19,7 @@ use carrack_engine::error::ErrorKind;
 use carrack_engine::unpack::Unpacker;
 use carrack_fixtures::tree::{Builder, What};
 
-use crate::failures::{BLOCK, packer};
+use crate::failures::{BLOCK, Writes, packer};
 use crate::support::{
     Place, TIME, assert_same_trees, backend, backends, names_in, no_hang, noise, open, pack, pack_with, rows,
     unpack_clean, verify_clean,
@@ -74,10 +74,10 @@ impl Watcher for Failing {
     fn after(&self, _: &Call<'_>, _: usize) {}
 }
 
-/// Packs while calls of the sink fail; whether any did.
-fn pack_failing(place: &Place, want: &[u8], failing: Failing, replace: bool, verify: bool) -> bool {
+/// Writes an archive while calls of the sink fail; whether any did.
+fn write_failing(place: &Place, want: &[u8], failing: Failing, replace: bool, writes: Writes) -> bool {
     let target = place.beside("x.crk");
-    let what = format!("{failing:?}, replace {replace}, verify {verify}");
+    let what = format!("{failing:?}, replace {replace}, {writes:?}");
     if replace {
         std::fs::write(&target, OLD).unwrap();
     }
@@ -86,8 +86,7 @@ fn pack_failing(place: &Place, want: &[u8], failing: Failing, replace: bool, ver
     let result = FileSink::watched(&target, options, Arc::clone(&failing) as Arc<dyn Watcher>)
         .map_err(|error| error.to_string())
         .and_then(|sink| {
-            let packer = packer(place).verify(verify);
-            packer.pack_to_sink(Box::new(sink)).map_err(|error| {
+            writes.write(place, Box::new(sink)).map_err(|error| {
                 assert_eq!(error.kind(), ErrorKind::Output, "{what}: {error}");
                 carrack_text(&error)
             })
@@ -121,21 +120,25 @@ fn carrack_text(error: &dyn std::error::Error) -> String {
 
 #[test]
 fn every_call_of_the_sink_fails() {
-    no_hang("packing while every call of the sink fails", || {
+    no_hang("writing an archive while every call of the sink fails", || {
         let place = place();
-        let want = pack(&packer(&place)).0;
-        for way in 0..16_u8 {
-            let [forever, only_named, replace, verify] = [0, 1, 2, 3].map(|bit| way >> bit & 1 == 1);
-            let mut from = 0;
-            loop {
-                let count = if forever { u64::MAX } else { 1 };
-                let failing = Failing { from, count, only_named, calls: 0.into(), stuck: 0.into(), failed: 0.into() };
-                if !pack_failing(&place, &want, failing, replace, verify) {
-                    break;
+        for writes in Writes::ALL {
+            let want = writes.archive(&place);
+            for way in 0..8_u8 {
+                let [forever, only_named, replace] = [0, 1, 2].map(|bit| way >> bit & 1 == 1);
+                let mut from = 0;
+                loop {
+                    let count = if forever { u64::MAX } else { 1 };
+                    let failing =
+                        Failing { from, count, only_named, calls: 0.into(), stuck: 0.into(), failed: 0.into() };
+                    if !write_failing(&place, &want, failing, replace, writes) {
+                        break;
+                    }
+                    from += 1;
                 }
-                from += 1;
+                let least = if writes == Writes::Salvage { 5 } else { 15 };
+                assert!(from > least, "{writes:?}: only {from} calls could fail");
             }
-            assert!(from > 15, "only {from} calls could fail");
         }
     });
 }
