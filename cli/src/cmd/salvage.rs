@@ -78,6 +78,9 @@ fn tell(report: &SalvageReport, ui: &Ui) {
     for path in &report.made_up {
         ui.warning(&format_args!("{}: its own record is lost: a folder with permissions 755", Escaped(path)));
     }
+    for (range, why) in &report.unread {
+        ui.damage(&format_args!("bytes {} to {} cannot be read: {why}", range.start, range.end));
+    }
     for gap in &report.gaps {
         ui.note(format_args!("no frame from byte {} to {}", gap.start, gap.end));
     }

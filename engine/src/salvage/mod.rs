@@ -3,18 +3,20 @@
 //! In: the bytes of what was an archive, whatever is missing of them. Out: a [`Salvaged`], an archive put together anew from the
 //! frames that are intact and a new index, which can be listed, unpacked, or written to a file as it is.
 //!
-//! 1. Frames are searched by their magic (`scan`); header checksum and digest prove each.
+//! 1. Frames are searched by their magic (`scan`); header checksum and digest prove each. What cannot be read is as good as zeros (`scarred`).
 //! 2. Rows come from the index where that is intact, else from the directories of the frames (`rows`).
 //! 3. What has all its blocks is decoded and hashed (`hash`): the digest of a row is proved where there was one, and made where there was none.
-//! 4. The new archive (`pieced`) has the frames as they were, at their own numbers, empty tables in place of those that are missing or
+//! 4. The new archive (`rebuilt`, `pieced`) has the frames as they were, at their own numbers, empty tables in place of those that are missing or
 //!    that somebody wrote so that they cannot be decoded, and a new tail.
 //!
 //! Memory: all rows and their paths, some 300 bytes each; a frame and some 32 MiB of decoded blocks a thread.
 
 mod hash;
 mod pieced;
+mod rebuilt;
 mod rows;
 mod scan;
+mod scarred;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -22,25 +24,21 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
-use carrack_backends::sink::AppendSink;
-use serde_json::{Map, Value};
-
 use crate::archive::Archive;
 use crate::codec::{CodecError, Decoder};
-use crate::container::align;
-use crate::container::frame::{CODEC_STORE, FrameHeader, FrameKind, HEADER_LEN, digest_of};
-use crate::container::head::HEAD;
 use crate::container::id::ArchiveId;
 use crate::container::source::Source;
 use crate::control::{Control, Escaped, Progress, Stage};
-use crate::entry::{Entry, Kind};
+use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::rules::check_row;
-use crate::index::{BlockRow, EntriesWriter, Index, IndexError, IndexWriter};
+use crate::index::{BlockRow, Index, IndexError};
 use crate::restore::frames::FrameError;
+use carrack_backends::sink::AppendSink;
 use hash::{Blocks, Proof};
-use pieced::Pieced;
+use rebuilt::{Left, put_together};
 use rows::{Assembled, Records};
+use scarred::Scarred;
 
 /// Frames that may be missing between those that are left: each is replaced by one of 128 bytes.
 const MISSING_MAX: u64 = 1 << 20;
@@ -66,6 +64,8 @@ pub struct SalvageReport {
     pub has_index: bool,
     /// Stretches of the broken archive that hold no intact frame, bytes; the head, the tables and the footer are among them.
     pub gaps: Vec<Range<u64>>,
+    /// Stretches that the system could not read, bytes, and what it said. They are taken for zeros, and belong to the gaps.
+    pub unread: Vec<(Range<u64>, String)>,
     /// What is known to be lost: a path and the reason each.
     pub lost: Vec<(Vec<u8>, String)>,
     /// Folders whose own records are lost: they are there, with permissions 755.
@@ -79,7 +79,8 @@ impl SalvageReport {
     /// Whether everything is there.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.has_index && self.missing + self.unreadable == 0 && self.lost.is_empty() && self.made_up.is_empty()
+        let is_there = self.has_index && self.missing + self.unreadable == 0 && self.unread.is_empty();
+        is_there && self.lost.is_empty() && self.made_up.is_empty()
     }
 }
 
@@ -117,9 +118,10 @@ pub fn salvage(name: &str, source: Arc<dyn Source>, control: &Control) -> Result
 pub fn salvage_one(name: &str, source: Arc<dyn Source>, id: Option<&str>, control: &Control) -> Result<Salvaged> {
     let wanted = id.map(|id| wanted(name, id)).transpose()?;
     let unreadable = |error: IndexError| Error::with(ErrorKind::Input, format!("{name} cannot be read"), error);
-    let (mut found, gaps) = scan(&*source, control).map_err(unreadable)?;
+    let scarred = Arc::new(Scarred::new(Arc::clone(&source)));
+    let (mut found, gaps) = scan(&*scarred, control).map_err(unreadable)?;
     check(control)?;
-    let index = Index::open(&*source).ok();
+    let index = Index::open(&*scarred).ok();
     let bytes: HashMap<ArchiveId, u64> = found.iter().map(|(id, found)| (*id, found.bytes)).collect();
     let known = index.as_ref().map(Index::archive_id);
     if let Some(id) = wanted.filter(|id| !found.contains_key(id) && known != Some(*id)) {
@@ -134,7 +136,7 @@ pub fn salvage_one(name: &str, source: Arc<dyn Source>, id: Option<&str>, contro
     // None at all where the index alone is intact.
     let Found { mut frames, undirected, records, .. } = found.remove(&archive_id).unwrap_or_default();
     let index = index.filter(|index| index.archive_id() == archive_id);
-    let listed = index.as_ref().and_then(|index| rows_of(index, &*source));
+    let listed = index.as_ref().and_then(|index| rows_of(index, &*scarred));
     let options = listed.as_ref().and(index.as_ref()).map(|index| index.manifest().options.clone());
 
     let mut report = SalvageReport {
@@ -160,7 +162,7 @@ pub fn salvage_one(name: &str, source: Arc<dyn Source>, id: Option<&str>, contro
         None => records.into_rows(&mut assembled.lost),
     };
     rows::assemble(rows, &frames, &mut assembled);
-    let blocks = Blocks { source: &*source, archive_id, rows: &frames };
+    let blocks = Blocks { source: &*scarred, archive_id, rows: &frames };
     let (entries, undecodable) = proved(assembled, &blocks, control, &mut report).map_err(unreadable)?;
     check(control)?;
     frames.retain(|seq, _| !undecodable.contains(seq));
@@ -168,6 +170,7 @@ pub fn salvage_one(name: &str, source: Arc<dyn Source>, id: Option<&str>, contro
     let left = Left { archive_id, frames, undirected, end };
     let archive = put_together(name, &source, &left, (entries, options.unwrap_or_default()), &mut report)?;
     report.lost.sort();
+    report.unread = scarred.unread();
     Ok(Salvaged { archive, report })
 }
 
@@ -328,103 +331,4 @@ fn proved(
         }
     }
     Ok((kept, undecodable))
-}
-
-/// The frames that the new archive is made of.
-struct Left {
-    archive_id: ArchiveId,
-    frames: BTreeMap<u64, BlockRow>,
-    /// Those whose directories cannot be read, and are left out.
-    undirected: BTreeSet<u64>,
-    /// Number of frames in all.
-    end: u64,
-}
-
-/// The new archive: the frames that are left, tables in place of the others (and of those without their dictionary), a new tail.
-fn put_together(
-    name: &str,
-    source: &Arc<dyn Source>,
-    left: &Left,
-    (entries, mut options): (Vec<Entry>, Map<String, Value>),
-    report: &mut SalvageReport,
-) -> Result<Archive> {
-    let cannot =
-        |error: IndexError| Error::with(ErrorKind::Output, format!("{name}: no archive can be made of it"), error);
-    let &Left { archive_id, ref frames, ref undirected, end } = left;
-    options.insert("salvaged".to_owned(), true.into());
-    let mut index = IndexWriter::new(archive_id, options);
-    let mut pieced = Pieced::new(Arc::clone(source));
-    pieced.push(HEAD);
-    for seq in 0..end {
-        let offset = pieced.len();
-        match frames.get(&seq).filter(|row| row.dictionary.is_none_or(|seq| frames.contains_key(&seq))) {
-            Some(row) if undirected.contains(&seq) => {
-                let header = without_directory(&**source, row).map_err(cannot)?;
-                pieced.push(&header.encode());
-                pieced.push_base(row.payload_offset(), row.stored_len.into());
-                index.block(&BlockRow::of(&header, offset)).map_err(cannot)?;
-            }
-            Some(row) => {
-                pieced.push_base(row.offset, row.frame_len);
-                index.block(&BlockRow { offset, ..*row }).map_err(cannot)?;
-            }
-            None => {
-                let header = empty_table(archive_id, seq);
-                pieced.push(&header.encode());
-                index.block(&BlockRow::of(&header, offset)).map_err(cannot)?;
-            }
-        }
-        pieced.push(align::padding(pieced.len()));
-    }
-    let mut writer = EntriesWriter::new();
-    for entry in entries {
-        if let Some(batch) = writer.push(&entry.row()).map_err(cannot)? {
-            index.entries(batch.encode().map_err(cannot)?);
-        }
-        report.entries += 1;
-        if entry.kind == Kind::File {
-            report.files += 1;
-            report.bytes += entry.size;
-        }
-    }
-    if let Some(batch) = writer.finish() {
-        index.entries(batch.encode().map_err(cannot)?);
-    }
-    for part in index.finish(pieced.len()).map_err(cannot)?.parts {
-        pieced.push(&part);
-    }
-    Archive::from_source(format!("what is left of {name}"), Arc::new(pieced))
-}
-
-/// The header of a frame whose directory is left out.
-fn without_directory(source: &dyn Source, row: &BlockRow) -> std::result::Result<FrameHeader, IndexError> {
-    let mut header = [0; HEADER_LEN];
-    source.read("frame header", &mut header, row.offset)?;
-    let header = FrameHeader::decode(&header, row.offset)?;
-    let payload = source.bytes("frame", row.payload_offset(), row.stored_len.into())?;
-    Ok(FrameHeader {
-        directory_codec: CODEC_STORE,
-        directory_raw_len: 0,
-        directory_stored_len: 0,
-        digest: digest_of(&[], &payload),
-        ..header
-    })
-}
-
-/// Stands for a frame that is missing.
-fn empty_table(archive_id: ArchiveId, seq: u64) -> FrameHeader {
-    FrameHeader {
-        archive_id,
-        seq,
-        kind: FrameKind::Table,
-        codec: CODEC_STORE,
-        directory_codec: CODEC_STORE,
-        filters: [0; 4],
-        raw_len: 0,
-        stored_len: 0,
-        directory_raw_len: 0,
-        directory_stored_len: 0,
-        dictionary: None,
-        digest: digest_of(&[], &[]),
-    }
 }

@@ -113,7 +113,7 @@ fn write_failing(place: &Place, want: &[u8], failing: Failing, replace: bool, wr
 }
 
 /// An error and what is behind it.
-fn carrack_text(error: &dyn std::error::Error) -> String {
+pub(crate) fn carrack_text(error: &dyn std::error::Error) -> String {
     let behind = std::iter::successors(Some(error), |error| error.source());
     behind.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
@@ -248,7 +248,7 @@ fn unpack_failing(place: &Place, archive: &Archive, plan: FaultTreePlan, force: 
 }
 
 /// Everything that is there is as it was packed, and under its own name.
-fn check_unpacked(place: &Place, dest: &Path, what: &str) {
+pub(crate) fn check_unpacked(place: &Place, dest: &Path, what: &str) {
     let mut todo = vec![dest.to_owned()];
     while let Some(path) = todo.pop() {
         let kind = std::fs::symlink_metadata(&path).unwrap().file_type();

@@ -33,3 +33,4 @@ mod support;
 mod sweep;
 mod synthetic;
 mod threads;
+mod unread;
