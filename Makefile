@@ -123,15 +123,16 @@ test-interop:
 	PYTHON=$(PYTHON) VENV=$(VENV) interop/run.sh target/debug
 
 # Which tests the sanitizers run besides those of the libraries themselves: what goes through every thread, and every error path.
-SANITIZED   = round_trip failures faults damage hostile evil refusals changes:: salvag threads
+SANITIZED   = round_trip failures faults unread damage hostile evil refusals changes:: salvag threads
 # Rust code and the C libraries under it: sanitizer, flags for Rust, flags for C.
 SANITIZE    = RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=$(1)$(2)" CFLAGS="-fsanitize=$(1)$(3)" \
               $(CARGO) test --locked --target $(HOST) --target-dir target/$(1)
-# GCC takes constants that it made static for variables that are gone (false alarms in zstd); too large a request is refused, as ever.
+# GCC takes constants that it made static for variables that are gone (false alarms in zstd). Requests that are
+# too large are refused, as ever.
 ASAN        = ASAN_OPTIONS=allocator_may_return_null=1 $(call SANITIZE,address,, -fno-sanitize-address-use-after-scope)
 # What the standard library does between its threads has to be seen too (`rustup component add rust-src`), and that memory is
 # unmapped, or what comes to the same address later is taken for the same.
-TSAN        = $(call SANITIZE,thread, --cfg=rustix_use_libc) -Zbuild-std
+TSAN        = TSAN_OPTIONS=allocator_may_return_null=1:suppressions=$(CURDIR)/engine/tests/tsan.txt $(call SANITIZE,thread, --cfg=rustix_use_libc) -Zbuild-std
 MIRI        = MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --target-dir target/miri
 
 # Left out: a leak that has to be, and what zstd's tables take, which is more with its own marks between them.
