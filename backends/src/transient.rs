@@ -14,7 +14,7 @@
 
 use std::cell::Cell;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -64,23 +64,33 @@ impl Shard {
     }
 }
 
-struct Registry([CachePadded<Mutex<Shard>>; SHARDS]);
+struct Registry {
+    shards: [CachePadded<Mutex<Shard>>; SHARDS],
+    /// A sweep has begun: nobody else takes a lock any more, or a thread that makes one file after the other would hardly ever
+    /// leave it the time to.
+    ending: AtomicBool,
+}
 
 static REGISTRY: Registry = Registry::new();
 
 impl Registry {
     const fn new() -> Self {
-        Self([const { CachePadded::new(Mutex::new(Shard { entries: Vec::new(), free: Vec::new() })) }; SHARDS])
+        let shards = [const { CachePadded::new(Mutex::new(Shard { entries: Vec::new(), free: Vec::new() })) }; SHARDS];
+        Self { shards, ending: AtomicBool::new(false) }
     }
 
+    /// Waits for the end of the process where that has begun.
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
+        while self.ending.load(Ordering::Relaxed) {
+            std::thread::park();
+        }
         // Nothing that is done to the entries under the lock can panic halfway.
-        self.0[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_until(&self, shard: usize, deadline: Instant) -> Option<MutexGuard<'_, Shard>> {
         loop {
-            match self.0[shard].try_lock() {
+            match self.shards[shard].try_lock() {
                 Ok(guard) => return Some(guard),
                 Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
@@ -102,6 +112,7 @@ impl Registry {
     }
 
     fn sweep(&self, patience: Duration) -> usize {
+        self.ending.store(true, Ordering::Relaxed);
         let deadline = Instant::now().checked_add(patience).unwrap_or_else(Instant::now);
         let mut removed = 0;
         for shard in 0..SHARDS {

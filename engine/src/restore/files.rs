@@ -77,10 +77,13 @@ impl Files {
 
     /// Those of these files that have no extent: nothing will be delivered for them.
     pub(super) fn without_extents(&self, files: Range<u32>) {
-        if self.cancel.is_cancelled() || self.is_fatal() {
+        if self.is_fatal() {
             return;
         }
         for file in files {
+            if self.is_cancelled() {
+                return;
+            }
             match self.wanted.large_number(file) {
                 None if self.wanted.files()[file as usize].size == 0 => self.small(file, &[]),
                 Some(large) if self.wanted.large()[large].parts.is_empty() => {
@@ -121,6 +124,11 @@ impl Files {
     /// How many files' contents have all come.
     pub(super) fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
+    }
+
+    /// Whether the run is to stop. A block may hold thousands of files, so this is asked before each of them.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 
     /// Whether going on is pointless.

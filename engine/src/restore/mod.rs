@@ -414,7 +414,7 @@ impl Shared {
         }
         let bytes = proved.block(task.dictionary.as_deref(), decoder, buffer)?;
         let decoded_ns = recorder.since(Step::Decode, begun_ns);
-        for used in self.wanted.uses(need.uses.clone()) {
+        for used in self.wanted.uses(need.uses.clone()).iter().take_while(|_| !self.files.is_cancelled()) {
             let end = u64::from(used.offset) + u64::from(used.len);
             match bytes.get(used.offset as usize..end as usize) {
                 Some(bytes) => self.files.deliver(used, bytes),

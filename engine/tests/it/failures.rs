@@ -5,7 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use carrack_backends::arena::Arena;
@@ -25,6 +25,7 @@ use carrack_engine::unpack::Unpacker;
 use carrack_engine::verify::VerifyOptions;
 use carrack_fixtures::tree::Builder;
 
+use crate::folders::Watched;
 use crate::support::{Place, TIME, assert_same_trees, backend, backends, names_in, no_hang, noise, open, pack};
 
 pub(crate) const BLOCK: u32 = 4096;
@@ -378,6 +379,29 @@ fn unpacking_and_verifying_can_be_cancelled() {
             }
             let _ = std::fs::remove_dir_all(&dest);
         }
+    });
+}
+
+/// A block may hold thousands of small files.
+#[test]
+fn a_cancelled_unpack_stops_within_a_block() {
+    no_hang("cancelling within a block", || {
+        let names: Vec<_> = (0..500).map(|n| format!("{n:03}")).collect();
+        let place = Place::of_files(names.iter().zip(0..).map(|(name, n)| (name.as_str(), noise(n, 10))));
+        let archive = open(pack(&place.packer()).0);
+        assert_eq!(archive.summary().frames, 1);
+        let (cancel, written) = (Cancel::new(), Arc::new(AtomicU64::new(0)));
+        let control = Control { cancel: cancel.clone(), on_progress: None };
+        let count = Arc::clone(&written);
+        let tree = Watched::new(move |what, _| {
+            if what == "write" && count.fetch_add(1, Ordering::SeqCst) == 10 {
+                cancel.cancel();
+            }
+            None
+        });
+        let error = Unpacker::new(&archive).threads(2).control(control).unpack_to_tree(tree).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert_eq!(written.load(Ordering::SeqCst), 11, "files were written after the run was cancelled");
     });
 }
 

@@ -33,10 +33,10 @@ fn archive(place: &Place) -> Archive {
     open(pack(&place.packer().block_size(4096)).0)
 }
 
-type Refusal = fn(what: &str, path: &[u8]) -> Option<IoKind>;
+type Refusal = Box<dyn Fn(&str, &[u8]) -> Option<IoKind> + Send + Sync>;
 
-/// A tree in memory that notes what is done to folders, and refuses some of it.
-struct Watched {
+/// A tree in memory that notes what is done to folders, and refuses some of what is done.
+pub(crate) struct Watched {
     tree: MemoryTree,
     refuse: Refusal,
     seen: Mutex<Seen>,
@@ -54,8 +54,9 @@ fn slashed(path: &[u8]) -> Vec<u8> {
 }
 
 impl Watched {
-    fn new(refuse: Refusal) -> Arc<Self> {
-        Arc::new(Self { tree: MemoryTree::default(), refuse, seen: Mutex::default() })
+    /// `refuse` is asked before a folder is made ("make") or given its metadata ("set"), and a small file is written ("write").
+    pub(crate) fn new(refuse: impl Fn(&str, &[u8]) -> Option<IoKind> + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { tree: MemoryTree::default(), refuse: Box::new(refuse), seen: Mutex::default() })
     }
 
     fn ask(&self, what: &str, path: &[u8]) -> io::Result<()> {
@@ -86,6 +87,7 @@ impl TreeWriter for Watched {
     }
 
     fn write_file(&self, path: &[u8], bytes: &[u8], attributes: &Attributes) -> io::Result<()> {
+        self.ask("write", path)?;
         self.comes(path);
         self.tree.write_file(path, bytes, attributes)
     }
@@ -178,11 +180,8 @@ fn folders_that_fail_are_warned_of_once_each_in_order() {
 fn a_disk_that_is_full_of_folders_ends_the_run() {
     no_hang("a full disk", || {
         let archive = archive(&place());
-        for refuse in [
-            (|what, path| (what == "make" && path == b"2/2/2").then_some(IoKind::StorageFull)) as Refusal,
-            |what, path| (what == "set" && path == b"2/2").then_some(IoKind::StorageFull),
-        ] {
-            let tree = Watched::new(refuse);
+        for full in [("make", b"2/2/2".as_slice()), ("set", b"2/2")] {
+            let tree = Watched::new(move |what, path| ((what, path) == full).then_some(IoKind::StorageFull));
             let error = Unpacker::new(&archive).threads(2).unpack_to_tree(tree.clone()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Output, "{error}");
             assert!(!tree.seen.lock().unwrap().set.contains(&b"/2/"[..]), "nothing goes on behind it");
