@@ -112,7 +112,7 @@ test-loom:
 
 # Whole packs in many an interleaving: threads, locks and atomics become models, in the engine alone.
 test-shuttle:
-	$(CARGO) test -p carrack-engine --features shuttle --lib pipeline::shuttle
+	$(CARGO) test -p carrack-engine --features shuttle --lib shuttle_tests
 
 # Every harm at every place of small archives, of which `make test` does a part: some minutes.
 sweep: ## change every bit, byte, length and sector of small archives: noticed and contained?

@@ -32,6 +32,8 @@ use crate::walk::{self, Input, WalkError, WalkOptions, Walked};
 mod builder;
 mod finish;
 mod sharing;
+#[cfg(all(test, feature = "shuttle"))]
+mod shuttle_tests;
 
 pub use sharing::Dedup;
 

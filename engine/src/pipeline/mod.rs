@@ -28,8 +28,6 @@ mod reader;
 mod roads;
 mod rows;
 mod shared;
-#[cfg(all(test, feature = "shuttle"))]
-mod shuttle_tests;
 mod tasks;
 mod threads;
 
