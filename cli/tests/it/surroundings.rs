@@ -69,13 +69,15 @@ fn with_too_little_memory_nothing_half_done_is_left() {
             match run.code {
                 Some(0) => done += 1,
                 Some(2 | 134 | 139) => refused += 1,
+                // What a library had no memory to decode is lost, and named.
+                Some(3) if run.err.contains("no memory") => refused += 1,
                 code => panic!("{what}: {code:?}: {}", run.err),
             }
             let (packed, unpacked) = (place.path("b.crk"), place.path("out"));
             match run.code {
                 Some(0) if command.starts_with("pack") => assert!(fs::read(&packed).unwrap() == want, "{what}"),
                 Some(0) if command.starts_with("unpack") => assert_same_tree(&place.path("src"), &unpacked),
-                Some(2) => assert_part(&place.path("src"), &unpacked, &what),
+                Some(2 | 3) => assert_part(&place.path("src"), &unpacked, &what),
                 _ => assert!(!packed.exists(), "{what}: part of an archive"),
             }
             let _ = fs::remove_file(&packed);
